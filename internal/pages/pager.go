@@ -29,6 +29,7 @@ func (p pager) Pages() int { return max(1, (p.Total+p.PerPage-1)/p.PerPage) }
 
 // Before returns the previous page, or 0 if there is none.
 func (p pager) Before() int { return min(p.Page-1, p.Pages()) }
+
 // After returns the next page, or 0 if there is none.
 func (p pager) After() int {
 	if p.Page >= p.Pages() {

@@ -256,7 +256,7 @@ func (b *Bundles) away(name string) error {
 	return b.Store.Trash(name, time.Now())
 }
 
-// Compact rewrites the bundles of which the catalog's rows use few members, because the
+// Compact rewrites the bundles in which the catalog's rows use few members, because the
 // others are held elsewhere or not at all.
 func Compact(ctx context.Context, c Catalog, b *Bundles, log *slog.Logger) (list []Rewrite, err error) {
 	cfg := Config{Catalog: c, Bundles: b, Log: log}

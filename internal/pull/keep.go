@@ -100,7 +100,7 @@ func (m *Mirror) syncLines(name string, sum crate.Checksum, durable bool) error 
 	return err
 }
 
-// tellConflict tells once of a line that changed its checksum.
+// tellConflict logs a line that changed its checksum, once.
 func (m *Mirror) tellConflict(id crate.ID, held, said crate.Checksum) {
 	key := crate.Key{ID: id, Checksum: said}
 	if told, _ := m.conflicts.Get(key); told {

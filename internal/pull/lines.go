@@ -15,20 +15,20 @@ import (
 
 // knownLines is what is remembered of a name, so that upstream is not asked again.
 type knownLines struct {
-	asked                  // when upstream answered last
-	absent  bool           // that it knows no such crate
-	failed  time.Time      // when it gave no answer
-	sum     crate.Checksum // of what the file of lines has; zero: not known
-	durable bool           // that file is, since it was written last
+	asked                  // when upstream last answered
+	absent  bool           // that the crate does not exist
+	failed  time.Time      // when it last did not answer
+	sum     crate.Checksum // of the lines in the file; zero: unknown
+	durable bool           // the file is durable since it was last written
 }
 
-// asked is when upstream was asked.
+// asked is the time of a request to upstream.
 type asked struct {
 	at    time.Time
 	moved uint64 // the generation of an index that has one
 }
 
-// now is when upstream is asked that is asked now.
+// now returns the time of a request that is made now.
 func (m *Mirror) now() asked {
 	a := asked{at: time.Now()}
 	if m.own != nil {
@@ -45,7 +45,7 @@ func (m *Mirror) isFresh(known, now asked) bool {
 	return now.at.Sub(known.at) < m.freshFor()
 }
 
-// lines returns what is known of a crate, as new as is wanted or can be had. Errors:
+// lines returns the lines of a crate, as new as required or available. Errors:
 // fs.ErrNotExist; *AwayError; the disk's.
 func (m *Mirror) lines(ctx context.Context, name string) (*lines, error) {
 	name = strings.ToLower(name)
@@ -80,7 +80,7 @@ func (m *Mirror) lines(ctx context.Context, name string) (*lines, error) {
 	return m.linesHere(name, known.absent, true)
 }
 
-// linesHere returns what is known of a crate without asking.
+// linesHere returns the known lines of a crate without a request.
 func (m *Mirror) linesHere(name string, absent, stale bool) (*lines, error) {
 	l, err := m.readLines(name)
 	switch {
@@ -95,7 +95,7 @@ func (m *Mirror) linesHere(name string, absent, stale bool) (*lines, error) {
 	return nil, &AwayError{What: "crate " + name}
 }
 
-// readLines reads the file of a crate; nil: there is none, or it is torn.
+// readLines reads the file of a crate; nil if there is none, or it is torn.
 func (m *Mirror) readLines(name string) (*lines, error) {
 	data, err := m.store.readLines(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,8 +112,8 @@ func (m *Mirror) readLines(name string) (*lines, error) {
 	return l, nil
 }
 
-// refreshed returns what upstream says of a crate now. If it does not answer, or not
-// soon and something of the crate is here, what is known.
+// refreshed returns upstream's current lines of a crate. If upstream does not answer, or is
+// slow and something of the crate is stored here, it returns the known lines.
 func (m *Mirror) refreshed(ctx context.Context, name string) (*lines, error) {
 	done, err := m.startRefresh(name)
 	if err != nil {
@@ -138,13 +138,13 @@ func (m *Mirror) refreshed(ctx context.Context, name string) (*lines, error) {
 	}
 }
 
-// result is one of singleflight's.
+// result is singleflight's Result.
 type result = struct {
 	Val any
 	Err error
 }
 
-// startRefresh asks upstream, once for all who want that at the same time.
+// startRefresh asks upstream, once for all concurrent callers.
 func (m *Mirror) startRefresh(name string) (<-chan result, error) {
 	done := make(chan result, 1)
 	if m.lineCount.Add(1) > maxWaiting {
@@ -163,7 +163,7 @@ func (m *Mirror) startRefresh(name string) (<-chan result, error) {
 	return done, nil
 }
 
-// refresh asks upstream what there is of a crate.
+// refresh asks upstream for the lines of a crate.
 func (m *Mirror) refresh(ctx context.Context, name string) (*lines, error) {
 	old, err := m.readLines(name)
 	if err != nil {
@@ -193,16 +193,17 @@ func (m *Mirror) refresh(ctx context.Context, name string) (*lines, error) {
 	return m.notSaid(name, old, err)
 }
 
-// answered takes note that upstream is there: an index of our own tells nothing of that.
+// answered records that upstream is up, unless the index is our own, which does not show
+// that.
 func (m *Mirror) answered() {
 	if m.own == nil {
 		m.outage.worked()
 	}
 }
 
-// notSaid returns what is known of a crate when upstream does not answer.
+// notSaid returns the known lines of a crate when upstream does not answer.
 func (m *Mirror) notSaid(name string, old *lines, err error) (*lines, error) {
-	ofThis := true // not of all upstream
+	ofThis := true // the problem is with this crate, not all of upstream
 	if errors.As(err, new(*sparse.ContentError)) {
 		m.outage.undecided(time.Now())
 		m.log.Warn("upstream sent no lines of a crate: what was known is served", "crate", name, "err", err)
@@ -220,7 +221,7 @@ func (m *Mirror) notSaid(name string, old *lines, err error) (*lines, error) {
 	return nil, &AwayError{"crate " + name, err}
 }
 
-// take takes an answer of upstream's.
+// take stores an answer of upstream.
 func (m *Mirror) take(name string, old *lines, f *sparse.File, now asked) (*lines, error) {
 	if f.NotModified && old != nil {
 		m.metrics.lines.WithLabelValues("unchanged").Inc()
@@ -232,8 +233,8 @@ func (m *Mirror) take(name string, old *lines, f *sparse.File, now asked) (*line
 	return m.keep(name, old, &lines{named: parse(name, bytes.Clone(f.Body), m.log), have: f.Validator}, now)
 }
 
-// takeAbsence takes upstream's word that there is no such crate. Versions that were
-// pulled stay for those who have them in their Cargo.lock.
+// takeAbsence stores upstream's answer that a crate does not exist. Pulled versions stay
+// for users who have them in their Cargo.lock.
 func (m *Mirror) takeAbsence(name string, old *lines, now asked) (*lines, error) {
 	m.metrics.lines.WithLabelValues("absent").Inc()
 	if old == nil {

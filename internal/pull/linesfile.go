@@ -18,12 +18,12 @@ import (
 )
 
 // A file below pulled/index/ begins with a line of JSON, its header. Then come the lines
-// that upstream has, byte for byte, and last those that it does not have any more, or
-// with another checksum, of versions whose bytes were pulled. Nothing syncs it before one
-// of its versions is pulled, so the header has a hash of all that follows: what a power
-// cut has left of it counts as not there.
+// that upstream has, byte for byte, and last those of pulled versions that upstream no
+// longer has, or has with another checksum. The file is not synced until one of its
+// versions is pulled, so the header has a hash of the rest: if a power failure damaged the
+// file, it counts as missing.
 
-// format of the header; a file of any other counts as not there.
+// format of the header; a file in another format counts as missing.
 const format = 1
 
 // maxHeader bounds the header, in bytes.
@@ -38,30 +38,30 @@ type header struct {
 	LastModified string         `json:"last_modified,omitzero"`
 }
 
-// lines is what is known of a crate.
+// lines is the known lines of a crate.
 type lines struct {
 	named   []index.Entry // upstream has them
 	kept    []index.Entry // their bytes were pulled
-	checked time.Time     // when upstream said so last
+	checked time.Time     // when upstream last confirmed them
 	have    sparse.Validator
-	stale   bool           // it could not be asked
-	sum     crate.Checksum // of the lines as they are in the file
+	stale   bool           // upstream could not be asked
+	sum     crate.Checksum // of the lines as in the file
 }
 
-// refuse removes lines of upstream's; upstream must be asked for all of them again.
+// refuse removes lines of upstream; upstream must then be asked for all of them again.
 func (l *lines) refuse(which func(*index.Entry) bool) {
 	l.named = slices.DeleteFunc(l.named, func(e index.Entry) bool { return which(&e) })
 	l.have = sparse.Validator{}
 }
 
-// keepOnly adds a line that upstream does not have, or not any more, in the place of any
-// other of its version.
+// keepOnly adds a line that upstream does not have, or no longer has, and replaces any
+// other line of its version.
 func (l *lines) keepOnly(line *index.Entry) {
 	l.refuse(func(e *index.Entry) bool { return e.Version == line.Version })
 	l.kept = append(l.kept, *line)
 }
 
-// encode makes the file of what is known.
+// encode returns the content of the file.
 func (l *lines) encode() ([]byte, error) {
 	var body bytes.Buffer
 	write := func(entries []index.Entry) {
@@ -83,7 +83,7 @@ func (l *lines) encode() ([]byte, error) {
 
 var errTorn = errors.New("it is not whole")
 
-// decode reads a file.
+// decode parses a file.
 func decode(name string, data []byte, log *slog.Logger) (*lines, error) {
 	head, body, ok := bytes.Cut(data, []byte("\n"))
 	var h header
@@ -105,12 +105,11 @@ func decode(name string, data []byte, log *slog.Logger) (*lines, error) {
 	return l, nil
 }
 
-// maxVersions is how many lines of one crate are read. The largest of crates.io has some
-// 1,600.
+// maxVersions bounds the lines of one crate. The largest crate of crates.io has some 1,600.
 const maxVersions = 1 << 16
 
-// parse reads the lines of a crate that make sense. Of several with one version the last
-// one wins, as it does for cargo.
+// parse parses the valid lines of a crate. If several have the same version, the last one
+// wins, as in cargo.
 func parse(name string, text []byte, log *slog.Logger) []index.Entry {
 	var entries []index.Entry
 	place := map[string]int{}
@@ -143,8 +142,8 @@ func parse(name string, text []byte, log *slog.Logger) []index.Entry {
 	return entries
 }
 
-// find returns the line of a version, and whether upstream has it still. With a checksum
-// it is the line that names those bytes. The name may have another case.
+// find returns the line of a version, and whether upstream still has it. With a checksum,
+// it returns the line that names those bytes. The name may have another case.
 func (l *lines) find(id crate.ID, sum *crate.Checksum) (e *index.Entry, named bool) {
 	is := func(e *index.Entry) bool { return e.Version == id.Version && (sum == nil || e.Checksum == *sum) }
 	for i := range l.named {

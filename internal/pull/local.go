@@ -10,14 +10,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Local gives a sync what a server has pulled, in the place of downloads. It only reads,
-// and needs no lock: what has its name is whole.
+// Local provides a sync with what a server has pulled, instead of downloads. It only reads,
+// and needs no lock, because a file with its final name is complete.
 type Local struct {
 	Folder durable.Reader // pulled/
-	Next   Fetcher        // for all else
+	Next   Fetcher        // for everything else
 }
 
-// maxInMemory is the size up to which a crate file is read into memory, in bytes.
+// maxInMemory is the maximum size of a crate file that is read into memory, in bytes.
 const maxInMemory = 512 << 10
 
 // Fetch implements mirror.Fetcher.
@@ -29,7 +29,7 @@ func (l Local) Fetch(ctx context.Context, req upstream.Request) (*upstream.Body,
 	if durable.IsBroken(err) && spill != nil {
 		return nil, upstream.Stats{}, err
 	}
-	if spill != nil { // it is asked for once
+	if spill != nil { // it can be opened only once
 		if err := spill.Reset(); err != nil {
 			return nil, upstream.Stats{}, err
 		}
@@ -38,7 +38,7 @@ func (l Local) Fetch(ctx context.Context, req upstream.Request) (*upstream.Body,
 	return l.Next.Fetch(ctx, req)
 }
 
-// read reads what was pulled, if it is what is wanted.
+// read reads a pulled crate, if it is the wanted one.
 func (l Local) read(req upstream.Request) (_ *upstream.Body, spill upstream.Spill, err error) {
 	file, err := l.Folder.Open(cratePath(req.ID))
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the numbers of a mirror. No label has a value that a client or upstream
+// metrics are the metrics of a mirror. No label has a value that a client or upstream
 // chooses.
 type metrics struct {
 	outcomes  *prometheus.CounterVec
@@ -70,14 +70,14 @@ func (m *metrics) collectors() []prometheus.Collector {
 	return append(m.gauges, m.outcomes, m.lines, m.pullTime, m.lineTime, m.bytes, m.waiting, m.damaged, m.conflicts, m.removed)
 }
 
-// Describe and Collect make metrics one prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)
 	}
 }
 
-// Collect is described with Describe.
+// Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range m.collectors() {
 		c.Collect(ch)

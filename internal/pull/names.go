@@ -10,7 +10,7 @@ import (
 
 // names are the names of the crates with a pulled version.
 type names struct {
-	added atomic.Int64 // of them, those that the mirror does not hold
+	added atomic.Int64 // number of them that the mirror does not hold
 
 	mu    sync.RWMutex // guards what follows
 	shown map[string]string
@@ -19,7 +19,7 @@ type names struct {
 
 func newNames() *names { return &names{shown: map[string]string{}} }
 
-// searchKey is the spelling under which crates.io keeps names apart.
+// searchKey returns the form of a name that is unique on crates.io.
 func searchKey(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 
 func (n *names) add(name string, held bool) {
@@ -37,15 +37,15 @@ func (n *names) add(name string, held bool) {
 	}
 }
 
-// begin says that a look at the folder begins, which replace ends.
+// begin says that a scan of the folder begins, which replace ends.
 func (n *names) begin() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.since = map[string]string{}
 }
 
-// replace takes what a look has found in the place of all names but those that were added
-// since it began. Held reports whether the mirror has a crate.
+// replace replaces all names, except those added since the scan began, by those that the
+// scan found. held reports whether the mirror has a crate.
 func (n *names) replace(shown map[string]string, held func(string) bool) {
 	var added int64
 	for _, name := range shown {
@@ -72,8 +72,8 @@ func (n *names) has(name string) bool {
 	return ok && strings.EqualFold(shown, name)
 }
 
-// search returns the names that have key in them and are not left out, the best first:
-// the name itself, those that begin with it, the others.
+// search returns the names that contain key and are not excluded, the best first: the name
+// itself, names that begin with it, the others.
 func (n *names) search(key string, leaveOut func(string) bool) []string {
 	type match struct {
 		rank int
@@ -106,8 +106,8 @@ func (n *names) search(key string, leaveOut func(string) bool) []string {
 	return names
 }
 
-// Search implements reader.Mirror: the names of crates that the mirror holds, and after
-// them those that were pulled alone.
+// Search implements reader.Mirror: it returns crates that the mirror holds, and then those
+// that were only pulled.
 func (m *Mirror) Search(query string, offset, limit int) (found []string, total int) {
 	found, total = m.Behind.Search(query, offset, limit)
 	added := m.names.search(searchKey(strings.TrimSpace(query)), m.Behind.Holds)

@@ -12,15 +12,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// Nothing is a mirror that holds nothing: in front of it a [Mirror] is a proxy that keeps
-// what it gave.
+// Nothing is a mirror that holds nothing: a [Mirror] in front of it is a caching proxy.
 type Nothing struct{}
 
 var _ Behind = Nothing{}
 
 func nothing(what string) error { return fmt.Errorf("%s is not here: %w", what, fs.ErrNotExist) }
 
-// Crate implements Behind, as do all others.
+// Crate implements Behind, as the other methods do.
 func (Nothing) Crate(_ context.Context, name string) (*reader.Crate, error) {
 	return nil, nothing(name)
 }

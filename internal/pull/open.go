@@ -28,8 +28,8 @@ func (m *Mirror) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, er
 	return m.open(ctx, key.ID, &key.Checksum, err)
 }
 
-// Find implements reader.Files. Upstream may be asked for the lines of the crate, and not
-// for the crate file.
+// Find implements reader.Files. It may ask upstream for the lines of the crate, but not for
+// the crate file.
 func (m *Mirror) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
 	key, absent := m.Behind.Find(ctx, id)
 	if !errors.Is(absent, fs.ErrNotExist) || id.Check() != nil {
@@ -40,7 +40,7 @@ func (m *Mirror) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
 	}
 	w, err := m.find(ctx, id, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = absent // it says more
+		err = absent // absent says more
 	}
 	if err != nil {
 		return crate.Key{}, err
@@ -48,20 +48,20 @@ func (m *Mirror) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
 	return w.key(), nil
 }
 
-// isAbsent reports whether a mirror could not give a crate file, and upstream may.
+// isAbsent reports whether a mirror could not return a crate file that upstream may have.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*reader.DamagedError))
 }
 
-// open opens what the mirror does not have, which is said by absent: what was pulled, or
-// else what is pulled now.
+// open opens a pulled crate, or pulls it now; absent is the error with which the mirror
+// said that it lacks it.
 func (m *Mirror) open(ctx context.Context, id crate.ID, sum *crate.Checksum, absent error) (*reader.File, error) {
 	if f, err := m.openPulled(ctx, id, sum); err == nil || !isAbsent(err) {
 		return f, err
 	}
 	w, err := m.find(ctx, id, sum)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = absent // it says more
+		err = absent // absent says more
 	}
 	if err != nil {
 		return nil, err
@@ -69,8 +69,8 @@ func (m *Mirror) open(ctx context.Context, id crate.ID, sum *crate.Checksum, abs
 	return m.pull(ctx, w)
 }
 
-// openPulled opens a version that was pulled, whatever upstream says of it. Errors:
-// fs.ErrNotExist; *reader.DamagedError.
+// openPulled opens a pulled version, whatever upstream says of it. Errors: fs.ErrNotExist;
+// *reader.DamagedError.
 func (m *Mirror) openPulled(ctx context.Context, id crate.ID, sum *crate.Checksum) (*reader.File, error) {
 	key, err := m.pulledKey(id, sum)
 	if err != nil {
@@ -86,8 +86,8 @@ func (m *Mirror) openPulled(ctx context.Context, id crate.ID, sum *crate.Checksu
 	return f, nil
 }
 
-// pulledKey is which bytes of a version were pulled, if any were: by what is remembered of
-// it, or by the line that names them. Errors: fs.ErrNotExist.
+// pulledKey returns which bytes of a version were pulled, from memory or from the line that
+// names them. Errors: fs.ErrNotExist.
 func (m *Mirror) pulledKey(id crate.ID, sum *crate.Checksum) (crate.Key, error) {
 	if key, ok := m.keys.Get(id); ok && (sum == nil || *sum == key.Checksum) {
 		return key, nil
@@ -105,7 +105,7 @@ func (m *Mirror) pulledKey(id crate.ID, sum *crate.Checksum) (crate.Key, error) 
 
 func keyOf(e *index.Entry) crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
 
-// openHere opens bytes that were pulled. Errors: as openPulled.
+// openHere opens pulled bytes. Errors: those of openPulled.
 func (m *Mirror) openHere(_ context.Context, key crate.Key) (*reader.File, error) {
 	content, err := m.store.open(key)
 	if err == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// outage is whether upstream is away.
+// outage is whether upstream is down.
 type outage struct {
 	log *slog.Logger
 
@@ -17,19 +17,19 @@ type outage struct {
 	failures int        // in a row
 	away     bool
 	next     time.Time // when it may be tried again
-	trying   bool      // one tries that now
+	trying   bool      // a caller is trying it now
 }
 
 const (
 	firstPause   = time.Second
 	longestPause = time.Minute
-	// maxStrange is after how many answers in a row that are none, such as 500 or half
-	// a file, upstream counts as away: one may be about what was asked for.
+	// maxStrange is the number of invalid answers in a row, such as 500 or half a file,
+	// after which upstream counts as down: a single one may concern only the requested
+	// file.
 	maxStrange = 3
 )
 
-// isAway reports whether upstream is away, and whether the caller is the one who may try
-// whether that is so still.
+// isAway reports whether upstream is down, and whether this caller should probe it.
 func (o *outage) isAway(now time.Time) (away, probe bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -42,9 +42,9 @@ func (o *outage) isAway(now time.Time) (away, probe bool) {
 	return true, probe
 }
 
-// failed takes note of an error that says nothing of what was asked for, and reports
-// whether upstream is away. Of many who were under way when it went, the first counts: that
-// the others fail too makes no pause longer.
+// failed records an error that does not concern the requested file, and reports whether
+// upstream is down. Of many concurrent requests only the first failure counts: the others
+// do not lengthen the pause.
 func (o *outage) failed(now time.Time, err error) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -66,7 +66,7 @@ func (o *outage) failed(now time.Time, err error) bool {
 	return true
 }
 
-// worked takes note of an answer.
+// worked records an answer.
 func (o *outage) worked() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -76,8 +76,8 @@ func (o *outage) worked() {
 	o.failures, o.away, o.trying = 0, false, false
 }
 
-// undecided takes note that nothing was learned of upstream by one who was to try it, as by
-// a fault of the disk: the next tries soon.
+// undecided records that a probe learned nothing about upstream, for example because of an
+// error of the disk: the next probe is soon.
 func (o *outage) undecided(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -86,14 +86,14 @@ func (o *outage) undecided(now time.Time) {
 	}
 }
 
-// state reports whether upstream is away, and since how many failures.
+// state reports whether upstream is down, and the number of failures.
 func (o *outage) state() (away bool, failures int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.away, o.failures
 }
 
-// wasAnswered reports whether a failed fetch reached upstream.
+// wasAnswered reports whether a failed download reached upstream.
 func wasAnswered(err error) bool {
 	fetch, ok := errors.AsType[*upstream.FetchError](err)
 	return ok && fetch.Answered || errors.As(err, new(*upstream.StatusError))

@@ -10,18 +10,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
 )
 
-// Own is the index that the mirror has itself, and a sync keeps up to date: what it names
-// and the mirror does not hold can be pulled without a sparse index.
+// Own is the mirror's own index, which a sync keeps up to date: versions that it names and
+// the mirror does not hold can be pulled without a sparse index.
 type Own struct {
 	Mirror interface {
-		// Named returns what the index names of a crate, held or not. Errors:
+		// Named returns the versions of a crate that the index names, held or not. Errors:
 		// fs.ErrNotExist.
 		Named(ctx context.Context, name string) (*index.Crate, error)
 		Generation() uint64
 	}
 }
 
-// Generation grows when Get may say something else.
+// Generation grows when the results of Get may have changed.
 func (o *Own) Generation() uint64 { return o.Mirror.Generation() }
 
 // Get implements Index.

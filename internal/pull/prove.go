@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// tiny is the size in bytes up to which a crate file is hashed whenever it is given
-	// out, and read into memory for that: as package reader does.
+	// tiny is the maximum size in bytes of a crate file that is hashed whenever it is
+	// served, and read into memory for that, as in package reader.
 	tiny = 64 << 10
-	// provenFor is how long the proof of a larger one holds.
+	// provenFor is how long the verification of a larger one is valid.
 	provenFor = 10 * time.Minute
 )
 
-// proof is which file was hashed, and when.
+// proof identifies a hashed file, and says when it was hashed.
 type proof struct {
 	state durable.State
 	made  time.Time
 }
 
-// open opens bytes. Errors: fs.ErrNotExist; *crate.ChecksumError.
+// open opens bytes and verifies them. Errors: fs.ErrNotExist; *crate.ChecksumError.
 func (f *folder) open(key crate.Key) (store.Content, error) {
 	file, err := f.fsys.Open(cratePath(key.ID))
 	if err != nil {
@@ -42,7 +42,7 @@ func (f *folder) open(key crate.Key) (store.Content, error) {
 	return content, nil
 }
 
-// readProven reads a tiny crate into memory.
+// readProven reads a tiny crate into memory and verifies it.
 func readProven(file durable.File, key crate.Key, size int64) (store.Content, error) {
 	data := make([]byte, size)
 	if _, err := io.ReadFull(file, data); err != nil {
@@ -51,7 +51,7 @@ func readProven(file durable.File, key crate.Key, size int64) (store.Content, er
 	return store.InMemory(data), compare(key, sha256.Sum256(data), size)
 }
 
-// prove returns the content of a file, if it is what the checksum says.
+// prove returns the content of a file, if it has the checksum.
 func (f *folder) prove(file durable.File, key crate.Key) (store.Content, error) {
 	now := time.Now()
 	state, err := durable.StateOf(file)

@@ -1,49 +1,46 @@
-// Package pull serves what a mirror does not hold yet: a version that is asked for is
-// downloaded from upstream, verified by the checksum of its index line, stored durably,
-// and then answered. It is a mirror itself, in front of one ([Behind]); nothing above
-// knows that there are two.
+// Package pull serves versions that a mirror does not hold yet: a requested version is
+// downloaded from upstream, verified by the checksum of its index line, stored durably, and
+// then served. It is a mirror itself, in front of another one ([Behind]); packages above do
+// not know that there are two.
 //
-// # What is where
+// # Layout
 //
-// A folder of its own, beside those of the mirror, with a lock of its own, so that a
-// sync never waits for a server:
+// The files are in a separate folder, beside those of the mirror, with a separate lock, so
+// that a sync never waits for a server:
 //
-//	pulled/.lock             held by the process that pulls
-//	pulled/index/se/rd/serde what upstream said of a crate last (linesfile.go)
+//	pulled/.lock             locked by the process that pulls
+//	pulled/index/se/rd/serde upstream's last lines of a crate (linesfile.go)
 //	pulled/crates/s/er/serde-1.0.0.crate     crate files, in the shard layout
 //	pulled/tmp/              files being written; emptied when it is opened
 //
-// A crate file gets its name when its bytes are durable, and after the line that names
-// it. It is hashed before it is given out, at the latest every ten minutes; one that is
-// damaged is fetched again. What the mirror holds by then is removed here (tidy.go), and
-// a sync takes from here what it would download ([Local]).
+// A crate file gets its name once its bytes are durable, and after the line that names it.
+// It is hashed before it is served, unless that was done in the last ten minutes; a damaged
+// one is downloaded again. Crates that the mirror holds by now are removed here (tidy.go),
+// and a sync copies crates from here instead of downloading them ([Local]).
 //
 // # Lines
 //
-// What upstream says of a crate is asked for again, under the condition that it is
-// something else, when it is older than [Config.MaxAge]. Versions that it adds and yanks
-// appear at once; that it names one no longer is for a sync to act upon, where the
-// mirror holds it. A checksum of a version whose bytes are held, or were pulled, never
-// changes here: a line that says otherwise is not shown, as after a sync that refuses it,
-// and told of in the log.
+// Lines older than [Config.MaxAge] are requested again, conditionally. New versions and
+// yanks appear immediately; if upstream no longer names a version that the mirror holds, a
+// later sync handles that. The checksum of a held or pulled version never changes here: a
+// contradicting line is not shown, as after a sync that refuses it, and is logged.
 //
-// # When upstream is away
+// # Outages
 //
-// Then no client waits. After a failure of the network, or three answers that are none,
-// no client's request asks upstream; one at a time, that no client waits for, tries
-// whether it is back, after a second and at most after a minute. Meanwhile the lines of
-// what is here are served as they were known last, and no others: cargo chooses among
-// what can be had. What else is asked for is answered 503, which cargo tries again. If a
-// version of a crate is stored here, no client waits for a slow upstream longer than
-// [patience].
+// If upstream is down, no client waits. After a network failure, or three invalid answers,
+// requests of clients no longer ask upstream; single background probes check whether it is
+// back, after pauses of a second to a minute. Meanwhile only the last known lines of stored
+// versions are served, so that cargo chooses among available versions. Other requests get
+// 503, which cargo retries. If a version of a crate is stored here, no client waits for a
+// slow upstream longer than [patience].
 //
 // # Limits
 //
-// However many clients ask for the same, upstream is asked once, and the download
-// continues if they leave. [Config.Concurrent] fetches run at a time, of 4,096 that may
-// wait. What upstream refuses is not asked for again for [negative] seconds. 65,536 names
-// and as many versions are remembered; the names of all crates pulled are in memory for
-// Search, some 60 bytes each.
+// Concurrent requests for the same thing cause one request to upstream, and the download
+// continues if the clients leave. [Config.Concurrent] downloads run at a time, and 4,096
+// may wait. What upstream refused is not requested again for the time [negative]. 65,536
+// names and as many versions are remembered; the names of all pulled crates are in memory
+// for Search, some 60 bytes each.
 package pull
 
 import (
@@ -72,58 +69,57 @@ import (
 // Behind is the mirror behind this one: a [reader.View], or [Nothing].
 type Behind interface {
 	reader.Mirror
-	// Pins returns the checksums of all versions that are held of a crate, by the
-	// version.
+	// Pins returns the checksums of all held versions of a crate, by version.
 	Pins(ctx context.Context, name string) (map[string]crate.Checksum, error)
 }
 
-// Index is what upstream says of crates: that of an [Upstream], or [Own]. Errors:
-// fs.ErrNotExist.
+// Index is upstream's index: that of an [Upstream], or [Own]. Errors: fs.ErrNotExist.
 type Index interface {
 	Get(ctx context.Context, name string, have sparse.Validator) (sparse.File, error)
 }
 
-// Fetcher fetches crate files, by requests without a URL: an [Upstream], or several of
+// Fetcher downloads crate files, for requests without a URL: an [Upstream], or several of
 // them (package origins).
 type Fetcher interface {
 	Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error)
 }
 
-// Config of a [Mirror]. Behind and Folder must be given.
+// Config configures a [Mirror]. Behind and Folder are required.
 type Config struct {
 	Behind Behind
-	// Folder is pulled/, whose lock the caller holds.
+	// Folder is pulled/; the caller holds its lock.
 	Folder durable.FS
-	// Index and Fetch are upstream. An index that is [Own] is asked again whenever it has
-	// moved. If either is nil, upstream is not asked: what was pulled is served.
+	// Index and Fetch are upstream. [Own] is read again whenever it has moved. If either is
+	// nil, upstream is not asked, and only pulled crates are served.
 	Index Index
 	Fetch Fetcher
-	// MaxAge is how old what upstream said of a crate may be. If 0, a minute.
+	// MaxAge is the maximum age of upstream's lines of a crate. If 0, a minute.
 	MaxAge time.Duration
-	// MaxBytes bounds the crate files; those that were not asked for lately go. If 0,
-	// nothing does.
+	// MaxBytes limits the size of the crate files; the least recently requested ones are
+	// removed. If 0, there is no limit.
 	MaxBytes int64
-	// Concurrent is how many crate files are fetched at a time. If 0, 32.
+	// Concurrent is the number of crate files that are downloaded at a time. If 0, 32.
 	Concurrent int
 	Log        *slog.Logger // must not be nil
 }
 
 const (
-	// negative is how long what upstream refused is not asked for again.
+	// negative is how long a refused file is not requested again.
 	negative = 10 * time.Second
-	// maxWaiting is how many fetches there may be, of lines and of crate files each.
+	// maxWaiting limits the number of requests to upstream, for lines and for crate files
+	// separately.
 	maxWaiting = 4096
 	// patience is how long a client waits for the lines of a crate with a version stored here.
 	patience = 3 * time.Second
-	// wholeTime bounds one fetch, with all its attempts.
+	// wholeTime limits one download, with all its attempts.
 	wholeTime = 10 * time.Minute
 )
 
-// Mirror is a mirror with what upstream has. Its methods may be called concurrently.
+// Mirror is a mirror together with upstream. Its methods may be called concurrently.
 type Mirror struct {
 	Behind
 	cfg     Config
-	own     *Own // cfg.Index, if it is one
+	own     *Own // cfg.Index, if it has this type
 	store   *folder
 	log     *slog.Logger
 	outage  outage
@@ -133,10 +129,10 @@ type Mirror struct {
 
 	lineFlights, crateFlights singleflight.Group
 	lineCount, crateCount     atomic.Int64
-	fetching                  chan struct{} // a token for each fetch of a crate file
+	fetching                  chan struct{} // one token for each download of a crate file
 	known                     recent.Map[string, knownLines]
 	refused                   recent.Map[crate.Key, refusedCrate]
-	conflicts                 recent.Map[crate.Key, bool]     // that were told of
+	conflicts                 recent.Map[crate.Key, bool]     // that were logged
 	keys                      recent.Map[crate.ID, crate.Key] // which bytes were pulled
 	ticks                     atomic.Uint64                   // of the generation
 	patience                  time.Duration                   // see the constant
@@ -147,7 +143,7 @@ type Mirror struct {
 	full    chan struct{} // the folder has become too large
 }
 
-// Open takes the folder over.
+// Open opens the mirror and its folder.
 func Open(ctx context.Context, cfg Config) (*Mirror, error) {
 	cfg.MaxAge, cfg.Concurrent = cmp.Or(cfg.MaxAge, time.Minute), cmp.Or(cfg.Concurrent, 32)
 	m := &Mirror{Behind: cfg.Behind, cfg: cfg, log: cfg.Log, names: newNames(), patience: patience, fetching: make(chan struct{}, cfg.Concurrent), full: make(chan struct{}, 1)}
@@ -168,7 +164,7 @@ func Open(ctx context.Context, cfg Config) (*Mirror, error) {
 	return m, nil
 }
 
-// Close ends fetches under way. Calls of other methods must have returned.
+// Close ends downloads. Calls of other methods must have returned.
 func (m *Mirror) Close() error {
 	m.stop()
 	m.working.Wait()
@@ -178,13 +174,13 @@ func (m *Mirror) Close() error {
 // offline reports whether upstream is never asked.
 func (m *Mirror) offline() bool { return m.cfg.Index == nil || m.cfg.Fetch == nil }
 
-// freshFor is how long lines are not asked for again. Who keeps what was made of them
-// asks again at the next tick, an eighth of MaxAge later at most.
+// freshFor returns how long lines are not requested again. Callers that cache what they
+// made of them ask again at the next tick, at most an eighth of MaxAge later.
 func (m *Mirror) freshFor() time.Duration { return m.cfg.MaxAge - m.tickEvery() }
 
 func (m *Mirror) tickEvery() time.Duration { return max(m.cfg.MaxAge/8, time.Millisecond) }
 
-// tick makes the generation grow: what upstream says may have changed.
+// tick increases the generation, because upstream's lines may have changed.
 func (m *Mirror) tick() {
 	for ticker := time.NewTicker(m.tickEvery()); ; m.ticks.Add(1) {
 		select {
@@ -196,7 +192,7 @@ func (m *Mirror) tick() {
 	}
 }
 
-// Generation implements reader.Mirror: both its parts grow alone.
+// Generation implements reader.Mirror: both parts of the sum only grow.
 func (m *Mirror) Generation() uint64 { return m.Behind.Generation() + m.ticks.Load() }
 
 // Totals implements reader.Mirror.

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// tidyEvery is the least time between two looks at the whole folder; there are
-	// tidyRest times the time of a look between them, too.
+	// tidyEvery is the minimum time between two scans of the folder; they also pause for
+	// tidyRest times the duration of a scan.
 	tidyEvery = 30 * time.Second
 	tidyRest  = 20
-	// linesFor is how long lines are kept whose crates were never pulled.
+	// linesFor is how long the lines of crates that were never pulled are stored.
 	linesFor = 24 * time.Hour
 )
 
-// tidyAll removes again and again what is not needed here any more.
+// tidyAll runs tidy regularly.
 func (m *Mirror) tidyAll() {
 	seen := uint64(math.MaxUint64)
 	for {
@@ -40,9 +40,9 @@ func (m *Mirror) tidyAll() {
 	}
 }
 
-// tidy counts what there is, and removes what the mirror holds by now (if it may have
-// changed), lines that are not asked for, and, beyond the bound, crates that were not
-// asked for lately.
+// tidy counts the files, and removes crates that the mirror holds by now (if that may have
+// changed), lines that are not requested, and, beyond the limit, crates that were not
+// requested recently.
 func (m *Mirror) tidy(ctx context.Context, changed bool) error {
 	w := walked{shown: map[string]string{}}
 	m.names.begin()
@@ -71,13 +71,13 @@ func (m *Mirror) tidy(ctx context.Context, changed bool) error {
 	return m.dropLines(ctx)
 }
 
-// walked is what one look at the folder has found.
+// walked is the result of one scan of the folder.
 type walked struct {
 	files, bytes int64
 	shown        map[string]string
-	ages         [ages]int64 // bytes by how long ago they were asked for
+	ages         [ages]int64 // bytes by time since the last request
 
-	name string // of the last crate, with its pins
+	name string // the last crate, with its pins
 	pins map[string]crate.Checksum
 	said *lines
 }
@@ -89,7 +89,7 @@ func (w *walked) add(id crate.ID, info fs.FileInfo, age int) {
 	w.shown[searchKey(id.Name)] = id.Name
 }
 
-// holds reports whether the mirror itself gives out the very bytes of a version now.
+// holds reports whether the mirror itself now serves exactly these bytes of a version.
 func (m *Mirror) holds(ctx context.Context, w *walked, id crate.ID) bool {
 	if w.name != id.Name {
 		pins, err := m.Behind.Pins(ctx, id.Name)
@@ -108,7 +108,7 @@ func (m *Mirror) holds(ctx context.Context, w *walked, id crate.ID) bool {
 		}
 	}
 	e, _ := w.said.find(id, nil)
-	if e != nil && e.Checksum != pin { // others than ours: it is for people to see
+	if e != nil && e.Checksum != pin { // other bytes than ours: people should see that
 		return false
 	}
 	f, err := m.Behind.OpenBytes(ctx, crate.Key{ID: id, Checksum: pin})
@@ -122,7 +122,7 @@ func (m *Mirror) holds(ctx context.Context, w *walked, id crate.ID) bool {
 // ages is the number of classes of age: sixteen for each doubling of the seconds.
 const ages = 16 * 34
 
-// age is the class of the time since a crate file was asked for, or pulled.
+// age returns the class of the time since a crate file was requested, or pulled.
 func (m *Mirror) age(id crate.ID, info fs.FileInfo) int {
 	last := info.ModTime()
 	if used, ok := m.store.used.Peek(id); ok && used.After(last) {
@@ -131,8 +131,8 @@ func (m *Mirror) age(id crate.ID, info fs.FileInfo) int {
 	return min(ages-1, int(16*math.Log2(1+max(0, time.Since(last).Seconds()))))
 }
 
-// makeRoom removes what was not asked for for the longest time until a twentieth of the
-// bound is free.
+// makeRoom removes the least recently requested crates until a twentieth of the limit is
+// free.
 func (m *Mirror) makeRoom(ctx context.Context, w *walked) error {
 	over := w.bytes - m.cfg.MaxBytes + m.cfg.MaxBytes/20
 	oldest := ages
@@ -150,7 +150,8 @@ func (m *Mirror) makeRoom(ctx context.Context, w *walked) error {
 	})
 }
 
-// dropLines removes lines that were not asked for lately, of crates without a pulled version.
+// dropLines removes lines that were not requested recently, of crates without a pulled
+// version.
 func (m *Mirror) dropLines(ctx context.Context) error {
 	return m.store.walk(ctx, indexDir, func(file string, info fs.FileInfo) error {
 		if time.Since(info.ModTime()) < linesFor {
@@ -160,8 +161,8 @@ func (m *Mirror) dropLines(ctx context.Context) error {
 	})
 }
 
-// dropLine removes the lines of a crate if they are not needed: nothing of it is published
-// meanwhile, as its lock is held.
+// dropLine removes the lines of a crate if they are not needed. It holds the crate's lock,
+// so nothing of it is published meanwhile.
 func (m *Mirror) dropLine(name string) error {
 	defer m.store.lock(name).Unlock()
 	if _, recently := m.known.Peek(name); recently || m.names.has(name) {

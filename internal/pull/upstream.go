@@ -12,11 +12,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// maxPause is how long clients are kept waiting that upstream asks to wait.
+// maxPause is how long clients wait if upstream asks for a pause.
 const maxPause = 2 * time.Second
 
-// A Client is one upstream for as long as a server runs: an upstream.Client that stops
-// itself, as it should in a run, is replaced by another one.
+// A Client is an upstream for the lifetime of a server: an upstream.Client that stops
+// itself, as it should in a run, is replaced by a new one.
 type Client struct {
 	Make func() (*upstream.Client, error)
 
@@ -24,7 +24,7 @@ type Client struct {
 	now *upstream.Client
 }
 
-// open returns the client of now. Errors: that it asks for a pause.
+// open returns the current client. Errors: that upstream asks for a pause.
 func (c *Client) open() (*upstream.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,7 +45,7 @@ func (c *Client) open() (*upstream.Client, error) {
 	return c.now, nil
 }
 
-// Fetch implements Fetcher and origins.Client, of requests with a URL.
+// Fetch implements Fetcher and origins.Client, for requests with a URL.
 func (c *Client) Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error) {
 	client, err := c.open()
 	if err != nil {
@@ -63,20 +63,20 @@ func (c *Client) Close() {
 	}
 }
 
-// Upstream is the sparse index of a registry, and the crate files of one.
+// Upstream is the sparse index of a registry, and its crate files.
 type Upstream struct {
 	*Client
 	Index string // the address of the sparse index
-	// URLs are where crate files are. If zero, where config.json of the index says.
+	// URLs is where crate files are. If zero, the index's config.json says.
 	URLs crate.URLTemplate
-	// Guarded says that the index alone names the host of crate files: it may not be in a
-	// private network.
+	// Guarded says that only the index names the host of crate files, which must not be in
+	// a private network.
 	Guarded bool
 
 	said said
 }
 
-// lines returns what asks the index.
+// lines returns the client of the index.
 func (u *Upstream) lines() (*sparse.Client, error) {
 	client, err := u.open()
 	if err != nil {
@@ -108,7 +108,7 @@ func (u *Upstream) Fetch(ctx context.Context, req upstream.Request) (*upstream.B
 	return u.Client.Fetch(ctx, req)
 }
 
-// config asks where config.json of the index says that crate files are.
+// config returns where the index's config.json says that crate files are.
 func (u *Upstream) config(ctx context.Context) (urls crate.URLTemplate, err error) {
 	lines, err := u.lines()
 	if err != nil {
@@ -124,19 +124,19 @@ func (u *Upstream) config(ctx context.Context) (urls crate.URLTemplate, err erro
 	return urls, nil
 }
 
-// saidFor is how long what config.json says is believed. A registry moves its crate files
-// once in years, and leaves the old place for a while.
+// saidFor is how long config.json is cached. A registry moves its crate files once in
+// years, and keeps the old place for a while.
 const saidFor = 10 * time.Minute
 
-// said is where an index says that crate files are.
+// said caches where an index says that crate files are.
 type said struct {
 	mu    sync.Mutex // guards what follows
 	where crate.URLTemplate
 	asked time.Time
 }
 
-// urls returns the last answer, or asks config again if that is long ago. When config cannot
-// be asked, the last answer is used for as long again.
+// urls returns the cached answer, or calls config if that is old. If config fails, the old
+// answer is used for the same time again.
 func (s *said) urls(ctx context.Context, config func(context.Context) (crate.URLTemplate, error)) (crate.URLTemplate, error) {
 	s.mu.Lock()
 	was, at := s.where, s.asked

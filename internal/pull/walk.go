@@ -10,8 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// walk calls fn for each file below a folder, those of one folder in the order of their
-// names. What is no file of ours is left alone.
+// walk calls fn for each file below a folder, in each folder ordered by name. It skips
+// files that are not ours.
 func (f *folder) walk(ctx context.Context, dir string, fn func(name string, info fs.FileInfo) error) error {
 	entries, err := f.fsys.ReadDir(dir)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// kind is what bundles and segments differ in.
+// kind has the differences between bundles and segments.
 type kind struct {
 	dir   string // in the bucket
 	known func(context.Context) ([]catalog.Bundle, error)
@@ -42,8 +42,8 @@ func (p *Pusher) segments() kind {
 	return kind{root.DeepDir, p.writer.Catalog.Segments, segmentsOf, func(durable.Reader, string) ([]string, error) { return nil, nil }}
 }
 
-// Files pushes bundles and segments that are finished and not named yet, and removes
-// here what is named.
+// Files pushes bundles and segments that are finished and not named yet, and removes the
+// local files that the root names.
 func (p *Pusher) Files(ctx context.Context) error {
 	if p.writer.Bundles != nil {
 		if err := p.push(ctx, p.bundles(), p.writer.Bundles); err != nil {
@@ -78,8 +78,8 @@ func (p *Pusher) push(ctx context.Context, k kind, folder durable.FS) error {
 	return p.tidy(ctx, k, folder) // what an earlier run could not remove
 }
 
-// retire has the root stop naming what was removed here: its wanted versions were stored
-// elsewhere, and pushed.
+// retire makes the root stop naming files that were removed here: their wanted versions
+// were stored elsewhere and pushed.
 func (p *Pusher) retire(ctx context.Context, k kind) error {
 	known, err := k.known(ctx)
 	if err != nil {
@@ -106,7 +106,8 @@ func (p *Pusher) retire(ctx context.Context, k kind) error {
 	return err
 }
 
-// pending lists what the catalog calls whole, is here, and the root does not name.
+// pending returns the files that are completely recorded in the catalog, on the disk, and
+// not named by the root.
 func (p *Pusher) pending(ctx context.Context, k kind, folder durable.Reader) (pending []catalog.Bundle, err error) {
 	known, err := k.known(ctx)
 	if err != nil {
@@ -128,7 +129,7 @@ func (p *Pusher) pending(ctx context.Context, k kind, folder durable.Reader) (pe
 	return pending, nil
 }
 
-// local are the names that are on the disk.
+// local returns the names on the disk.
 func local(folder durable.Reader) (map[string]bool, error) {
 	entries, err := folder.ReadDir(".")
 	here := map[string]bool{}
@@ -140,7 +141,7 @@ func local(folder durable.Reader) (map[string]bool, error) {
 	return here, err
 }
 
-// one pushes a bundle or segment, with the files beside it, until the root names it.
+// one pushes a bundle or segment, with the files beside it, and makes the root name it.
 func (p *Pusher) one(ctx context.Context, k kind, folder durable.Reader, b *catalog.Bundle) error {
 	file, err := p.object(ctx, k.dir, folder, b.Name, &b.Checksum)
 	if err != nil {
@@ -171,14 +172,15 @@ func (p *Pusher) one(ctx context.Context, k kind, folder durable.Reader, b *cata
 	return err
 }
 
-// commit changes the root, and shows what it is then.
+// commit changes the root, and shows the new one.
 func (p *Pusher) commit(ctx context.Context, change func(*root.Root) error) error {
 	err := p.session.Commit(ctx, change)
 	p.cfg.Remote.Show(p.session.Root())
 	return err
 }
 
-// tidy removes here what the root names, but the newest KeepLocal, and the files beside it.
+// tidy removes the local files that the root names, except the newest KeepLocal, and the
+// files beside them.
 func (p *Pusher) tidy(ctx context.Context, k kind, folder durable.FS) error {
 	here, err := local(folder)
 	if err != nil {
@@ -211,7 +213,7 @@ func (p *Pusher) removeLocal(ctx context.Context, folder durable.FS, f *root.Fil
 	if info.Size() != f.Size {
 		return fmt.Errorf("it has %d bytes, in the bucket it has %d: clonecratesio verify tells which is right", info.Size(), f.Size)
 	}
-	if err := p.writer.Release(f.Name); err != nil { // some systems remove no file that is open
+	if err := p.writer.Release(f.Name); err != nil { // some systems cannot remove an open file
 		return err
 	}
 	for _, name := range append([]string{f.Name}, names(f.Lists)...) {

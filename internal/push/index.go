@@ -10,8 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// setIndex has a root name the index that was pushed. If another shard was faster, its
-// index is named, and the object of this one is removed by the round after the next.
+// setIndex makes a root name the pushed index. If another shard was faster, its index is
+// named, and the object of this one is removed by the round after the next.
 func setIndex(r *root.Root, was, now *root.Index) {
 	switch {
 	case now == nil:
@@ -25,15 +25,15 @@ func setIndex(r *root.Root, was, now *root.Index) {
 	}
 }
 
-// Of the index, a bundle of git with everything is pushed again when the chain has so
-// many links, or they are larger than this part of the first.
+// A git bundle of the whole index is pushed again when the chain has this many links, or
+// they are larger than this part of the first.
 const (
 	maxLinks = 64
 	maxGrown = 0.5
 )
 
-// index pushes the index up to a commit, and returns what the root is to say of it; nil:
-// as it is.
+// index pushes the index up to a commit, and returns the root's new entry for it; nil if it
+// does not change.
 func (p *Pusher) index(ctx context.Context, was *root.Index, commit string) (*root.Index, error) {
 	if commit == "" || commit == was.Commit {
 		return nil, nil
@@ -44,7 +44,7 @@ func (p *Pusher) index(ctx context.Context, was *root.Index, commit string) (*ro
 	}
 	name := root.IndexName(commit, p.session.Epoch())
 	if slices.ContainsFunc(was.Chain, func(f root.File) bool { return root.IndexCommit(f.Name) == commit }) {
-		return nil, nil // the index went back to where it was: a later commit ends the chain
+		return nil, nil // the index went back to an earlier commit: a later commit ends the chain
 	}
 	temp := durable.TempName(tempDir)
 	var header carry.Header
@@ -62,7 +62,7 @@ func (p *Pusher) index(ctx context.Context, was *root.Index, commit string) (*ro
 	return &root.Index{Branch: indexBranch, Commit: commit, Chain: chain}, nil
 }
 
-// indexBranch is that of carry's bundles.
+// indexBranch is the branch in carry's bundles.
 const indexBranch = "master"
 
 func isLong(chain []root.File) bool {

@@ -15,8 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// object makes a file an object, and proves that it is. want is what the file must hash
-// to; nil: it is what it is.
+// object uploads a file and verifies the object. want is the file's checksum; nil: unknown.
 func (p *Pusher) object(ctx context.Context, dir string, folder durable.Reader, name string, want *crate.Checksum) (_ root.File, err error) {
 	f, err := folder.Open(name)
 	if err != nil {
@@ -34,7 +33,7 @@ func (p *Pusher) object(ctx context.Context, dir string, folder durable.Reader, 
 	return file, p.upload(ctx, root.Key(dir, name), f, &file)
 }
 
-// upload puts bytes under a key, and proves that they are there.
+// upload stores bytes under a key, and verifies that they are there.
 func (p *Pusher) upload(ctx context.Context, key string, data io.ReaderAt, file *root.File) error {
 	body := bucket.Body{Data: data, Size: file.Size, Checksum: file.SHA256, CacheControl: "public, max-age=31536000, immutable"}
 	parts := parts{p.writer.State, uploadsDir, file.Name + ".parts"}
@@ -48,9 +47,9 @@ func (p *Pusher) upload(ctx context.Context, key string, data io.ReaderAt, file 
 	return p.prove(ctx, key, body)
 }
 
-// replaceLeftover removes an object that no root names, which has other bytes than it
-// must have, and uploads these. Its name is this writer's alone: numbers are taken in the
-// root, and all else is put by the holder of the lease.
+// replaceLeftover removes an object that no root names and that has wrong bytes, and
+// uploads the right ones. Only this writer can have its name: numbers are taken in the
+// root, and everything else is stored by the holder of the lease.
 func (p *Pusher) replaceLeftover(ctx context.Context, key string, body bucket.Body, parts parts) error {
 	r, _, err := root.Read(ctx, p.cfg.Bucket, "")
 	if err != nil {
@@ -67,7 +66,7 @@ func (p *Pusher) replaceLeftover(ctx context.Context, key string, body bucket.Bo
 	return err
 }
 
-// prove makes sure that the bucket has the bytes. One that does not is not left there.
+// prove verifies that the bucket has the bytes, and removes an object with others.
 func (p *Pusher) prove(ctx context.Context, key string, body bucket.Body) error {
 	if p.cfg.Verify == VerifyHead {
 		o, err := p.cfg.Bucket.Head(ctx, key)
@@ -94,10 +93,10 @@ func isNamed(r *root.Root, key string) bool {
 	return false
 }
 
-// uploadsDir is the folder below the state folder of uploads that are under way.
+// uploadsDir is the folder of unfinished uploads below the state folder.
 const uploadsDir = "uploads"
 
-// parts remembers an upload in a file.
+// parts records the parts of an upload in a file.
 type parts struct {
 	state     durable.FS
 	dir, name string

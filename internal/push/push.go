@@ -1,33 +1,33 @@
-// Package push carries a mirror into a bucket: bundles and segments that are finished,
-// the index, a snapshot of the catalog, and last the root (package root) that makes them
-// the mirror. A run writes to the disk as any other does; what is pushed need not stay
-// there, so a disk with room for two bundles is enough for a mirror of any size.
+// Package push copies a mirror to a bucket: finished bundles and segments, the index, a
+// snapshot of the catalog, and last the root (package root) that makes them the mirror. A
+// run writes to the disk as any other does. Pushed files need not stay there, so a disk
+// with room for two bundles is enough for a mirror of any size.
 //
-// # The order of things
+// # Order
 //
 // For each bundle, and each segment:
 //
-//	finished, whole in the catalog (all of it is durable here)
+//	finished, and completely recorded in the catalog (all durable here)
 //	  -> hashed again, uploaded in parts, unless the same bytes are there
 //	  -> read back and hashed (or its size asked for, VerifyHead)
 //	  -> the lists beside it, likewise
 //	  -> named by the root
 //	  -> removed here, all but the newest KeepLocal
 //
-// At the end of a round: the index as a bundle of git, and now and then a snapshot of the
-// catalog, then a root that names them and the writer's progress. Objects of the index or
-// the catalog that the last two roots do not name are removed after that.
+// A round ends with the index as a git bundle, sometimes a snapshot of the catalog, and
+// then a root that names them and the writer's progress. After that, objects of the index
+// or the catalog that the last two roots do not name are removed.
 //
-// Cut off anywhere, nothing is named that is not there, and nothing is removed that is
-// not named. The next run resumes: parts that were uploaded are not sent again, an object
-// that is there is compared, what the root names already is not pushed but removed here.
-// What a run that never comes back has left in the bucket, status lists.
+// After an interruption at any time, everything named exists, and nothing was removed
+// before it was named. The next run resumes: it does not send uploaded parts again,
+// compares existing objects, and only removes local files that the root already names. The
+// command status lists what a run that never resumes left in the bucket.
 //
 // # Leases
 //
-// The mirror is held by a lease ([root.Session]) beside the lock of its folder. A run
-// whose lease another machine has taken over ends with root.ErrFenced as soon as it
-// learns of it, and what it has not pushed stays where it is.
+// A lease ([root.Session]) protects the mirror in addition to the lock of its folder. If
+// another machine takes over the lease of a run, the run ends with root.ErrFenced as soon
+// as it notices, and what it has not pushed stays on the disk.
 package push
 
 import (
@@ -50,7 +50,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 )
 
-// Verify is how it is proved that the bucket has what was uploaded.
+// Verify says how to verify that the bucket has what was uploaded.
 type Verify string
 
 const (
@@ -58,33 +58,34 @@ const (
 	VerifyHead Verify = "head" // its size is asked for: where reading costs too much
 )
 
-// Config is what is pushed, and where.
+// Config says what to push, and where.
 type Config struct {
 	Bucket    bucket.Bucket
-	Remote    *overlay.Source // of the same bucket; is shown each root
+	Remote    *overlay.Source // of the same bucket; each new root is shown to it
 	Dirs      home.Dirs
-	Shard     crate.Shard   // whose crates the mirror folder is about
-	Owner     string        // for people: who holds the lease
+	Shard     crate.Shard   // of the crates in the mirror's folder
+	Owner     string        // the holder of the lease, for people
 	TTL       time.Duration // of the lease; default: root's
-	KeepLocal int           // bundles, and segments, that stay here though they are pushed
+	KeepLocal int           // number of bundles, and of segments, that stay here after being pushed
 	Verify    Verify        // default: VerifyRead
-	Retry     time.Duration // before a push that failed is tried again in a run, thrice; default 5 s
+	Retry     time.Duration // pause before a failed push is repeated in a run, three times; default 5 s
 	Log       *slog.Logger  // must not be nil
 }
 
-// Pusher pushes one mirror. Attach comes first; its other methods are for one goroutine.
+// Pusher pushes one mirror. Call Attach first; only one goroutine may call the other
+// methods.
 type Pusher struct {
 	cfg     Config
 	session *root.Session
 	writer  *home.Writer
 
 	mu      sync.Mutex // guards what follows
-	waiting int        // bundles that are finished and not pushed
+	waiting int        // bundles that are finished but not pushed
 	begun   int        // since the last checkpoint: all but one of them may be full
 	moved   chan struct{}
 }
 
-// New returns a pusher that has not been attached.
+// New returns a Pusher; call Attach next.
 func New(cfg Config) *Pusher {
 	if cfg.Retry == 0 {
 		cfg.Retry = 5 * time.Second
@@ -92,9 +93,9 @@ func New(cfg Config) *Pusher {
 	return &Pusher{cfg: cfg, moved: make(chan struct{})}
 }
 
-// Attach takes the lease, and shows what the root names. It is home.Config.Attach: the
-// lock is held, and when the mirror is closed, the lease is given back. Errors:
-// *root.HeldError; *OtherMirrorError.
+// Attach takes the lease, and shows what the root names. It is home.Config.Attach: the lock
+// is held, and closing the mirror releases the lease. Errors: *root.HeldError;
+// *OtherMirrorError.
 func (p *Pusher) Attach(ctx context.Context, w *home.Writer) error {
 	b, err := loadBinding(w.State)
 	if err != nil {
@@ -117,7 +118,7 @@ func (p *Pusher) Attach(ctx context.Context, w *home.Writer) error {
 	return nil
 }
 
-// release gives the lease back. A failure is only logged.
+// release releases the lease. A failure is only logged.
 func (p *Pusher) release(s *root.Session) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -138,14 +139,14 @@ func (p *Pusher) SegmentNumber(least int) (int, error) {
 	return p.session.TakeSegment(context.Background(), least)
 }
 
-// An OtherMirrorError says that a folder belongs to another mirror than the bucket's.
+// An OtherMirrorError says that a folder belongs to a mirror other than the bucket's.
 type OtherMirrorError struct{ Dir, Bucket string }
 
 func (e *OtherMirrorError) Error() string {
 	return fmt.Sprintf("%s does not belong to the mirror in %s, which has been filled from another folder: use an empty folder, and clonecratesio replicate -from this one -to the bucket to add what is in it", e.Dir, e.Bucket)
 }
 
-// loadBinding reads the binding of a folder, which gets one if it has none.
+// loadBinding reads the binding of a folder, or makes one if there is none.
 func loadBinding(state durable.FS) (home.Binding, error) {
 	b, err := home.LoadBinding(state)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -155,8 +156,8 @@ func loadBinding(state durable.FS) (home.Binding, error) {
 	return b, err
 }
 
-// bind remembers to which mirror the folder belongs. One that has bundles of its own
-// can begin a mirror in a bucket, and join none.
+// bind records to which mirror the folder belongs. A folder with its own bundles can begin
+// a mirror in a bucket, but not join one.
 func (p *Pusher) bind(w *home.Writer, b home.Binding, r *root.Root) error {
 	store := p.cfg.Bucket.String()
 	if b.Mirror == r.ID && b.Store == store {

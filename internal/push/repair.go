@@ -18,18 +18,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Damage is what a mirror in a bucket has lost of itself, for a run to put elsewhere.
+// Damage is the lost part of a mirror in a bucket, which a run must store again.
 type Damage struct {
-	Bundles    []string    // their names
-	Entries    []plan.Item // what was in them
-	Superseded []crate.Key // of it, bytes that versions had before
+	Bundles    []string    // names of the damaged bundles
+	Entries    []plan.Item // their content
+	Superseded []crate.Key // earlier bytes of versions among that
 	places     map[crate.Key]store.Placement
-	from       *bundled.ReadOnly // the bundles as they are
+	from       *bundled.ReadOnly // the damaged bundles
 }
 
-// Damage finds out what was in damaged or missing bundles, given by their keys, and hides
-// them: for a run they are missing. If the index or the catalog is damaged the root stops
-// naming it, so that the next round pushes it again.
+// Damage lists the content of damaged or missing bundles, given by their keys, and hides
+// them, so that they are missing for a run. If the index or the catalog is damaged, the
+// root stops naming it, so that the next round pushes it again.
 func (p *Pusher) Damage(ctx context.Context, keys []string) (_ *Damage, err error) {
 	damaged := make(map[string]bool, len(keys))
 	for _, key := range keys {
@@ -83,7 +83,7 @@ func forgetDamaged(r *root.Root, damaged map[string]bool) {
 	}
 }
 
-// add lists what the catalog says of a bundle.
+// add adds the catalog's rows of a bundle.
 func (d *Damage) add(ctx context.Context, c *catalog.Catalog, name string) error {
 	for v, err := range c.InBundle(ctx, name) {
 		if err != nil {
@@ -104,8 +104,8 @@ type Fetcher interface {
 	Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error)
 }
 
-// Fetch returns a fetcher that takes what is whole out of the damaged bundles, and
-// the rest from another one.
+// Fetch returns a fetcher that reads intact crates from the damaged bundles, and fetches
+// the others with other.
 func (d *Damage) Fetch(other Fetcher) Fetcher { return salvage{d, other} }
 
 type salvage struct {
@@ -113,7 +113,8 @@ type salvage struct {
 	other Fetcher
 }
 
-// maxSalvage is up to how many bytes a crate is taken out of a damaged bundle, in memory.
+// maxSalvage is the maximum size of a crate that is read from a damaged bundle, in memory,
+// in bytes.
 const maxSalvage = 32 << 20
 
 // Fetch implements mirror.Fetcher.
@@ -143,7 +144,7 @@ func (s salvage) whole(ctx context.Context, key crate.Key, at store.Placement) (
 	return data, nil
 }
 
-// Replace has the root stop naming the damaged bundles, once all that was in them is
+// Replace makes the root stop naming the damaged bundles, once all their content is stored
 // elsewhere and pushed. Errors: a verdict if something is not.
 func (p *Pusher) Replace(ctx context.Context, d *Damage) error {
 	var errs []error

@@ -9,15 +9,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// Round is what a round that came to its end has found.
+// Round is the result of a completed round.
 type Round struct {
-	Commit   string // of the index; empty: it has none, being no repository
-	Complete bool   // all is held that the index names of the shard
-	Missing  int64  // versions that it names and are not held
+	Commit   string // of the index; empty: the index is not a git repository
+	Complete bool   // everything that the index names in the shard is held
+	Missing  int64  // versions that it names and that are not held
 }
 
-// Round pushes what is left, the index, and from time to time a snapshot of the
-// catalog, and has the root say how far this writer is.
+// Round pushes what is left, the index, and sometimes a snapshot of the catalog, and
+// records the progress of this writer in the root.
 func (p *Pusher) Round(ctx context.Context, done Round) error {
 	ctx, stop := p.session.Until(ctx)
 	defer stop()
@@ -61,7 +61,7 @@ func (p *Pusher) Round(ctx context.Context, done Round) error {
 	return p.sweep(ctx, before)
 }
 
-// state is what the root is to say of the writer.
+// state is what the root must say of the writer.
 type state struct {
 	Round
 	crates, versions, bytes int64
@@ -72,7 +72,7 @@ func (p *Pusher) state(ctx context.Context, done Round) (state, error) {
 	return state{done, t.Crates, t.Versions, t.Bytes}, err
 }
 
-// set enters it, with the time if anything else has changed.
+// set sets it, with a new time if anything else has changed.
 func (s *state) set(w *root.Writer) {
 	was := *w
 	w.Commit, w.Complete, w.Missing = s.Commit, s.Complete, s.Missing
@@ -82,7 +82,7 @@ func (s *state) set(w *root.Writer) {
 	}
 }
 
-// warnLoose says so if there are crates that do not travel.
+// warnLoose warns about crates that are not pushed.
 func (p *Pusher) warnLoose(ctx context.Context) error {
 	n, err := p.writer.Catalog.LooseAlone(ctx)
 	if err == nil && n > 0 {
@@ -91,8 +91,8 @@ func (p *Pusher) warnLoose(ctx context.Context) error {
 	return err
 }
 
-// sweep removes objects that the root before this round superseded already: by now no
-// reader goes by one that named them, and no writer gives their names again.
+// sweep removes objects that were superseded before this round: by now no reader uses a
+// root that named them, and no writer uses their names again.
 func (p *Pusher) sweep(ctx context.Context, before *root.Root) error {
 	now := p.session.Root()
 	for _, key := range before.Superseded {

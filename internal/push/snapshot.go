@@ -10,12 +10,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// snapshotEvery is after how many roots there is another snapshot of the catalog. A
-// replica that begins reads the lists of what came since.
+// snapshotEvery is the number of roots between two snapshots of the catalog. A new replica
+// reads the lists of what came since.
 const snapshotEvery = 50
 
-// snapshot pushes the catalog, if it is time; nil: it is not. That of a shard has not
-// all that a replica needs.
+// snapshot pushes the catalog if it is time; otherwise it returns nil. The catalog of a
+// shard does not have everything that a replica needs, so it is not pushed.
 func (p *Pusher) snapshot(ctx context.Context, now *root.Root) (*root.Snapshot, error) {
 	if p.session.Shard() != "" || len(now.Bundles) == 0 || now.Catalog != nil && now.Generation-now.Catalog.Generation < snapshotEvery {
 		return nil, nil
@@ -30,11 +30,11 @@ func (p *Pusher) snapshot(ctx context.Context, now *root.Root) (*root.Snapshot, 
 	return &root.Snapshot{File: f, Generation: now.Generation}, nil
 }
 
-// tempDir is the folder below the state folder of files that are being made. It is
-// emptied when the mirror is opened.
+// tempDir is the folder of temporary files below the state folder. Opening the mirror
+// empties it.
 const tempDir = "tmp"
 
-// made makes a file, makes an object of it, and removes it.
+// made makes a file, uploads it as an object, and removes it.
 func (p *Pusher) made(ctx context.Context, temp, dir, name string, fill func(io.Writer) error) (_ root.File, err error) {
 	state := p.writer.State
 	if err := state.MkdirAll(tempDir); err != nil {
@@ -51,7 +51,7 @@ func (p *Pusher) made(ctx context.Context, temp, dir, name string, fill func(io.
 	return p.object(ctx, dir, renamed{state, temp}, name, nil)
 }
 
-// renamed is a folder in which one file has any name.
+// renamed is a folder in which one file has every name.
 type renamed struct {
 	durable.FS
 	file string

@@ -11,19 +11,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// scratch is how many bundles may wait to be pushed: one is, while the next is written.
+// scratch is the number of bundles that may wait to be pushed: one, while the next is
+// written.
 const scratch = 2
 
-// lookEvery is how often a run looks for bundles to push, if it is not told of one;
-// lookSoon, if one is finished and the catalog does not call it whole yet.
+// lookEvery is how often a run looks for bundles to push without being notified; lookSoon
+// is how often if one is finished but not yet completely recorded in the catalog.
 const (
 	lookEvery = 5 * time.Second
 	lookSoon  = 50 * time.Millisecond
 )
 
-// While pushes what a run finishes while it is running. The run puts crates into a store
-// that reports finished bundles, and asks for Room first. If pushing fails permanently, or
-// the lease is lost, the run is stopped and that is the error.
+// While pushes what a run finishes while it runs. The run stores crates in a store that
+// reports finished bundles, and calls Room first. If pushing fails permanently, or the
+// lease is lost, the run is stopped with that error.
 func (p *Pusher) While(ctx context.Context, st store.Store, run func(context.Context, store.Store) error) error {
 	ctx, stop := p.session.Until(ctx)
 	defer stop()
@@ -70,7 +71,7 @@ func (p *Pusher) keepPushing(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// next is how long to wait before looking again. moved is closed when it may be earlier.
+// next returns how long to wait before looking again. moved is closed if it may be earlier.
 func (p *Pusher) next() (wait time.Duration, moved <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +81,7 @@ func (p *Pusher) next() (wait time.Duration, moved <-chan struct{}) {
 	return lookEvery, p.moved
 }
 
-// persist is Files, tried again after a while.
+// persist calls Files, and repeats it if it fails.
 func (p *Pusher) persist(ctx context.Context) error {
 	const tries = 3
 	for n := 1; ; n++ {
@@ -97,7 +98,7 @@ func (p *Pusher) persist(ctx context.Context) error {
 	}
 }
 
-// note counts bundles that wait, or do not any more, and that were begun.
+// note counts bundles that wait to be pushed, and that were begun.
 func (p *Pusher) note(finished, begun int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,7 +107,7 @@ func (p *Pusher) note(finished, begun int) {
 	p.moved = make(chan struct{})
 }
 
-// checkpoint brings all bundles that are full to their end.
+// checkpoint finishes all full bundles.
 func (p *Pusher) checkpoint(checkpoint func() (store.Outcome, error)) (store.Outcome, error) {
 	p.mu.Lock()
 	p.begun = 0
@@ -116,7 +117,7 @@ func (p *Pusher) checkpoint(checkpoint func() (store.Outcome, error)) (store.Out
 	return done, err
 }
 
-// room reports whether another crate may be put. moved is closed when that, or the list
+// room reports whether another crate may be stored. moved is closed when that, or the list
 // of what to push, may have changed.
 func (p *Pusher) room() (is bool, moved <-chan struct{}) {
 	p.mu.Lock()
@@ -139,13 +140,13 @@ func (p *Pusher) Room(ctx context.Context) error {
 	}
 }
 
-// watched is a store whose bundles the pusher hears of.
+// watched is a store that reports its bundles to the pusher.
 type watched struct {
 	store.Store
 	push *Pusher
 }
 
-// watch tells the pusher of the bundles of a run.
+// watch makes a store report the bundles of a run to the pusher.
 func (p *Pusher) watch(st store.Store) store.Store {
 	g := watched{st, p}
 	if f, ok := st.(store.Finisher); ok {
@@ -159,7 +160,7 @@ func (g watched) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	return g.push.checkpoint(func() (store.Outcome, error) { return g.Store.Checkpoint(ctx) })
 }
 
-// finishing is watched before a store that has something to finish.
+// finishing is watched for a store that must be finished.
 type finishing struct {
 	watched
 	finisher store.Finisher

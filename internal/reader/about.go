@@ -11,30 +11,29 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// What is kept of a crate's Cargo.toml, so that it has some KB at most: numbers
-// of characters, and of keywords or categories.
+// Limits for what is remembered of a crate's Cargo.toml, so that it has at most some KB:
+// numbers of characters, and of keywords or categories.
 const (
 	maxDescription = 1000
 	maxField       = 500
 	maxList        = 10
 )
 
-// maxAbout bounds how many versions are remembered.
+// maxAbout is the number of versions that are remembered.
 const maxAbout = 4096
 
-// Abouts reads what authors say, and remembers it. When it is full it forgets
-// everything: what is asked for again is soon there again. Its methods may be called
-// concurrently.
+// Abouts reads and remembers the metadata of crates. When it is full it forgets everything,
+// because what is in use is soon read again. Its methods may be called concurrently.
 type Abouts struct {
 	open      func(context.Context, crate.Key) (*File, error)
 	log       *slog.Logger
-	questions chan question // to those who read crate files
+	questions chan question // for goroutines that read crate files
 
 	mu   sync.Mutex // guards what follows
 	read map[crate.Key]cargotoml.Package
 }
 
-// NewAbouts returns one that opens crate files with open. It answers as long as Answer
+// NewAbouts returns an Abouts that opens crate files with open. It answers while Answer
 // runs.
 func NewAbouts(open func(context.Context, crate.Key) (*File, error), log *slog.Logger) *Abouts {
 	return &Abouts{open: open, log: log, questions: make(chan question)}
@@ -50,15 +49,15 @@ type answer struct {
 	err error
 }
 
-// About returns what the author of a version that is held says of it, cut to some KB. Of
-// a crate file that cannot be parsed nothing is known. A crate file may be made so that
-// it takes seconds to unpack: when ctx ends the reading continues, and a later call
-// returns its result. Errors: those of Open and of ctx.
+// About returns the metadata of a held version, cut to some KB. If the crate file cannot be
+// parsed, it is empty. A crate file can be crafted to take seconds to unpack: if ctx ends,
+// the reading continues, and a later call returns its result. Errors: those of Open and of
+// ctx.
 func (v *View) About(ctx context.Context, key crate.Key) (cargotoml.Package, error) {
 	return v.about.Of(ctx, key)
 }
 
-// Of is [View.About] of what open opens.
+// Of does what [View.About] does, for what open opens.
 func (a *Abouts) Of(ctx context.Context, key crate.Key) (cargotoml.Package, error) {
 	if p, ok := a.get(key); ok {
 		return p, nil
@@ -77,8 +76,8 @@ func (a *Abouts) Of(ctx context.Context, key crate.Key) (cargotoml.Package, erro
 	}
 }
 
-// Answer answers questions until life ends. As many of it run as there are
-// cores, so that crate files that were made to be slow slow down nothing else.
+// Answer answers questions until life ends. Run one per core, so that maliciously slow
+// crate files slow down nothing else.
 func (a *Abouts) Answer(life context.Context) {
 	for {
 		select {
@@ -127,7 +126,7 @@ func (a *Abouts) put(key crate.Key, p cargotoml.Package) {
 	a.read[key] = p
 }
 
-// shortened is p without what would fill the memory.
+// shortened returns p without what could fill the memory.
 func shortened(p cargotoml.Package) cargotoml.Package {
 	p.Description = first(maxDescription, p.Description)
 	for _, s := range []*string{&p.License, &p.LicenseFile, &p.Repository, &p.Homepage, &p.Documentation, &p.Edition} {
@@ -143,7 +142,7 @@ func shortened(p cargotoml.Package) cargotoml.Package {
 	return p
 }
 
-// first returns the first n characters of s, in memory of their own.
+// first returns the first n characters of s, in newly allocated memory.
 func first(n int, s string) string {
 	runes := 0
 	for i := range s {

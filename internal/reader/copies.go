@@ -20,7 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// copies are the places of crate files.
+// copies opens and verifies the stored copies of crate files.
 type copies struct {
 	stores     *home.Stores
 	log        *slog.Logger
@@ -28,7 +28,7 @@ type copies struct {
 	proven     proven
 	shelf      *shelf
 	hashing    singleflight.Group                          // of large crates, by what is hashed
-	told       recent.Map[crate.Checksum, store.Placement] // damage that the log knows of
+	told       recent.Map[crate.Checksum, store.Placement] // damage that was logged
 	clock      func() time.Time
 }
 
@@ -41,15 +41,15 @@ func openCopies(cfg Config) (*copies, error) {
 	return &copies{stores: stores, log: cfg.Log, shelf: newShelf(), clock: time.Now}, nil
 }
 
-// badCopy is a copy whose bytes cannot be given out.
+// badCopy is a copy whose bytes cannot be served.
 type badCopy struct {
 	at  store.Placement
 	err error
 }
 
-// open opens the first copy of a version whose bytes are right. Bad are those
-// before it that are damaged. Errors: *DamagedError if all are; others if one of
-// them cannot be read for another reason.
+// open opens the first copy of a version with the correct bytes. bad has the damaged ones
+// before it. Errors: *DamagedError if all are damaged; others if one cannot be read for
+// another reason.
 func (c *copies) open(ctx context.Context, row *catalog.Version) (_ *File, bad []badCopy, err error) {
 	var damage, trouble []error
 	for _, at := range tried(row) {
@@ -76,8 +76,8 @@ func (c *copies) open(ctx context.Context, row *catalog.Version) (_ *File, bad [
 	return nil, bad, &DamagedError{row.ID, errors.Join(damage...)}
 }
 
-// isDamage tells what is wrong with a file from what is wrong with the disk, the
-// number of open files, or a caller who went away.
+// isDamage reports whether an error concerns a file, and not the disk, the number of open
+// files, or a caller that has left.
 func isDamage(err error) bool {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, durable.ErrNotRegular) {
 		return true
@@ -88,12 +88,12 @@ func isDamage(err error) bool {
 	return !isLeaving(err) && !errors.As(err, new(syscall.Errno))
 }
 
-// isLeaving reports a caller who went away.
+// isLeaving reports whether an error means that the caller has left.
 func isLeaving(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// tell puts damage into the log, once.
+// tell logs damage, once.
 func (c *copies) tell(row *catalog.Version, bad []badCopy) {
 	for _, b := range bad {
 		if known, ok := c.told.Get(row.Checksum); ok && known == b.at {
@@ -105,8 +105,8 @@ func (c *copies) tell(row *catalog.Version, bad []badCopy) {
 	}
 }
 
-// openOne opens a copy, and hashes it unless that was done a short while ago and
-// the file that it is in has not changed since.
+// openOne opens a copy, and hashes it unless that was done recently and its file has not
+// changed since.
 func (c *copies) openOne(ctx context.Context, row *catalog.Version, at store.Placement) (store.Content, error) {
 	if content := c.shelved(ctx, row, at); content != nil {
 		return content, nil

@@ -12,29 +12,29 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Crate is what is shown of one crate.
+// Crate is the visible part of a crate.
 type Crate struct {
-	Name    string  // as its last line spells it
+	Name    string  // as in its last line
 	Path    string  // of its file in the index
 	Entries []Entry // in the order of that file; at least one
-	Left    int     // lines that are not shown
-	// Withheld are those of Left that are held, which a policy hides.
+	Left    int     // number of lines not shown
+	// Withheld are the held versions among those, which a policy hides.
 	Withheld []Withheld
 	// Until is when that changes by the passing of time alone. Zero: it does not.
 	Until time.Time
 }
 
-// Withheld is a version that is held and not shown.
+// Withheld is a version that is held but not shown.
 type Withheld struct {
 	Entry
-	Rule      string    // which hides it
-	Why       string    // that, and since when and until when, as a sentence
+	Rule      string    // that hides it
+	Why       string    // why, since when and until when, as a sentence
 	Until     time.Time // zero: no end
-	Downloads bool      // its crate file is given to those who know the version already
+	Downloads bool      // its crate file is served to clients that already know the version
 }
 
-// A Refusal is an error that says how to answer the client. It is 404 alone for lines of
-// the index, and then fs.ErrNotExist too.
+// A Refusal is an error that says how to answer the client. For lines of the index it is
+// always 404, and then wraps fs.ErrNotExist too.
 type Refusal interface {
 	error
 	Refuse() (status int, text string)
@@ -45,22 +45,22 @@ type Entry struct {
 	index.Entry       // Raw is the line byte for byte
 	Held        bool  // its crate file can be opened
 	Size        int64 // of the crate file in bytes; 0 if it is not held
-	// Before are the bytes that the version had before it was published again,
-	// the last first. View.OpenBytes opens them.
+	// Before are the bytes that the version had before it was published again, the latest
+	// first. View.OpenBytes opens them.
 	Before []Superseded
 }
 
-// Superseded are bytes whose place others have taken.
+// Superseded are bytes that others have replaced.
 type Superseded struct {
 	Checksum crate.Checksum
 	Size     int64
 	Until    time.Time
 }
 
-// Key identifies the bytes that the line names.
+// Key returns the key of the bytes that the line names.
 func (e *Entry) Key() crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
 
-// Body returns the index file that cargo gets: the lines, each with its "\n".
+// Body returns the index file for cargo: the lines, each with its "\n".
 func (c *Crate) Body() []byte {
 	size := 0
 	for i := range c.Entries {
@@ -73,14 +73,15 @@ func (c *Crate) Body() []byte {
 	return body
 }
 
-// Crate returns what is shown of the crate that is called name, whatever its
-// case. What it returns may be kept. Errors: fs.ErrNotExist if nothing is shown;
-// others if the index or the catalog cannot be read.
+// Crate returns the visible part of the crate with a name, whatever its case. The caller
+// may keep the result. Errors: fs.ErrNotExist if nothing is shown; others if the index or
+// the catalog cannot be read.
 func (v *View) Crate(ctx context.Context, name string) (*Crate, error) {
 	return v.crate(ctx, name, heldNow, func() (*index.Crate, error) { return v.index.crate(ctx, name) })
 }
 
-// Named returns what the index names of a crate, held or not. Errors: fs.ErrNotExist.
+// Named returns the versions of a crate that the index names, held or not. Errors:
+// fs.ErrNotExist.
 func (v *View) Named(ctx context.Context, name string) (*index.Crate, error) {
 	file, err := v.index.crate(ctx, name)
 	if err == nil && file.Err != nil {
@@ -89,17 +90,17 @@ func (v *View) Named(ctx context.Context, name string) (*index.Crate, error) {
 	return file, err
 }
 
-// heldNow accepts rows of bytes that a version has, and not of those that it had.
+// heldNow accepts rows of current bytes, and rejects those of earlier ones.
 func heldNow(row *catalog.Version) bool { return row.SupersededAt.IsZero() }
 
-// crate joins what read reads of the index with what is held of a crate.
+// crate joins the lines of a crate from read with what is held of it.
 func (v *View) crate(ctx context.Context, name string, counts func(*catalog.Version) bool, read func() (*index.Crate, error)) (*Crate, error) {
 	rows, err := v.rowsOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if len(rows) == 0 && !v.cfg.All {
-		return nil, noVersion(name) // which costs less than to ask git
+		return nil, noVersion(name) // which is cheaper than asking git
 	}
 	file, err := read()
 	if err != nil {
@@ -138,7 +139,7 @@ func (v *View) shown(lines []index.Entry, rows []catalog.Version, counts func(*c
 	entries := make([]Entry, 0, len(lines))
 	for _, line := range lines {
 		e := Entry{Entry: line, Before: before[line.ID]}
-		// The checksum is that of the bytes held, or they are not this line's.
+		// The checksum is that of the held bytes, or the row is not this line's.
 		if row := held[crate.Key{ID: line.ID, Checksum: line.Checksum}]; row != nil {
 			e.Held, e.Size = true, row.Size
 		}

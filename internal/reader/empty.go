@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// Why nothing is shown, in words for the operator.
+// Reasons why nothing is shown, for the operator.
 const (
 	emptyMirror = "nothing is served: the mirror holds no crate yet; clonecratesio sync fills it, clonecratesio reindex finds crates that were carried here"
 	otherIndex  = "nothing is served: of %d crates tried that the mirror holds, the index shows none; give serve the index that was mirrored with -index-dir, or run clonecratesio sync"
 )
 
 const (
-	// maxTried is of how many crates the index is asked before it is taken for
-	// another registry's.
+	// maxTried is the number of crates that are looked up in the index before it is
+	// considered another registry's.
 	maxTried = 100
-	// emptyRest is how long an empty mirror rests until it is looked at again.
+	// emptyRest is the pause between checks of an empty mirror.
 	emptyRest = 5 * time.Second
 )
 
-// readEmpty finds out whether anything is shown, and says so once if not: a mirror
-// that shows nothing answers every question of cargo with 404, as if that were so.
+// readEmpty checks whether anything is shown, and logs it once if not: a mirror that shows
+// nothing answers all requests of cargo with 404, as if nothing existed.
 func (v *View) readEmpty(ctx context.Context) error {
 	why, err := v.whyEmpty(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (v *View) whyEmpty(ctx context.Context) (string, error) {
 	return fmt.Sprintf(otherIndex, tried), nil
 }
 
-// isEmpty reports whether nothing was shown when that was looked at last.
+// isEmpty reports whether nothing was shown at the last check.
 func (v *View) isEmpty() bool {
 	why := v.empty.Load()
 	return why != nil && *why != ""

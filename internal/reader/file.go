@@ -19,9 +19,8 @@ type File struct {
 	Checksum crate.Checksum
 }
 
-// OnDisk returns the open file of a loose crate: the one whose bytes were found
-// to be right, for [durable.Link]. It is nil for a crate in a bundle, and closed
-// with f.
+// OnDisk returns the open file of a loose crate, whose bytes were verified, for
+// [durable.Link]. It is nil for a crate in a bundle, and is closed with f.
 func (f *File) OnDisk() durable.File {
 	content := f.Content
 	if m, ok := content.(inMemory); ok {
@@ -33,23 +32,21 @@ func (f *File) OnDisk() durable.File {
 	return nil
 }
 
-// A DamagedError says that a version is held, but in no place are the bytes that
-// it should have. It is no fs.ErrNotExist, also if a file is missing: the mirror
-// has promised it.
+// A DamagedError says that a version is held, but no place has its correct bytes. It does
+// not wrap fs.ErrNotExist, even if a file is missing, because the mirror has promised it.
 type DamagedError struct {
 	ID  crate.ID
-	Err error // what is wrong, in each place
+	Err error // what is wrong, for each place
 }
 
 func (e *DamagedError) Error() string {
 	return fmt.Sprintf("%s is held, but cannot be given out: %v", e.ID, e.Err)
 }
 
-// Open opens the crate file of a version that is held; also of one that the
-// index does not name any more, for those who have it in their Cargo.lock. As on
-// crates.io, the name may have another case, or "-" for "_"; that is known as
-// soon as the name is searched for. Errors: fs.ErrNotExist if it is not held;
-// *DamagedError; others if the catalog or the disk cannot be read.
+// Open opens the crate file of a held version, even of one that the index no longer names,
+// for users who have it in their Cargo.lock. As on crates.io, the name may have another
+// case, or "-" for "_"; this takes effect once names are searchable. Errors: fs.ErrNotExist
+// if it is not held; *DamagedError; others if the catalog or the disk cannot be read.
 func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
 	row, err := v.find(ctx, id)
 	if err != nil {
@@ -58,7 +55,7 @@ func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
 	return v.openRow(ctx, row)
 }
 
-// Find returns which bytes Open opens. Errors: fs.ErrNotExist if the version is not
+// Find returns which bytes Open would open. Errors: fs.ErrNotExist if the version is not
 // held; others if the catalog cannot be read.
 func (v *View) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
 	row, err := v.find(ctx, id)
@@ -68,7 +65,7 @@ func (v *View) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
 	return row.Key(), nil
 }
 
-// find returns what the catalog says of a version, by a name in any spelling.
+// find returns the catalog's row of a version, by a name in any spelling.
 func (v *View) find(ctx context.Context, id crate.ID) (*catalog.Version, error) {
 	if id.Check() != nil {
 		return nil, notHeld(id)
@@ -76,7 +73,7 @@ func (v *View) find(ctx context.Context, id crate.ID) (*catalog.Version, error) 
 	return v.rows.get(rowKey{crate.Key{ID: id}, false}, v.Generation(), func() (*catalog.Version, error) { return v.spelledRow(ctx, id) })
 }
 
-// spelledRow is row, whatever the spelling of the name.
+// spelledRow is row for any spelling of the name.
 func (v *View) spelledRow(ctx context.Context, id crate.ID) (*catalog.Version, error) {
 	row, err := v.row(ctx, id)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,8 +84,8 @@ func (v *View) spelledRow(ctx context.Context, id crate.ID) (*catalog.Version, e
 	return row, err
 }
 
-// OpenBytes opens bytes that a version has, or had before it was published again.
-// Errors: as Open.
+// OpenBytes opens bytes that a version has, or had before it was published again. Errors:
+// those of Open.
 func (v *View) OpenBytes(ctx context.Context, key crate.Key) (*File, error) {
 	if key.ID.Check() != nil {
 		return nil, notHeld(key.ID)
@@ -100,8 +97,8 @@ func (v *View) OpenBytes(ctx context.Context, key crate.Key) (*File, error) {
 	return v.openRow(ctx, row)
 }
 
-// openRow opens a version where the catalog said that it is, or where it says so
-// now, if a run has moved it since or thrown it away.
+// openRow opens a version where its row says that it is, or where the catalog says now, if
+// a run has moved or removed it since.
 func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error) {
 	if f := headOf(ctx, row); f != nil {
 		return f, nil
@@ -116,7 +113,7 @@ func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error)
 	}
 	if moved := errNow == nil && now.Placement != row.Placement; moved {
 		if f != nil {
-			return f, nil // should something be wrong there now, the next one finds it
+			return f, nil // if something is wrong there now, the next reader finds it
 		}
 		f, bad, err = v.copies.open(ctx, now)
 	}
@@ -124,7 +121,7 @@ func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error)
 	return f, err
 }
 
-// bytesRow returns what the catalog says of bytes.
+// bytesRow returns the catalog's row of bytes.
 func (v *View) bytesRow(ctx context.Context, key crate.Key) (*catalog.Version, error) {
 	var row catalog.Version
 	err := v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
@@ -137,14 +134,14 @@ func (v *View) bytesRow(ctx context.Context, key crate.Key) (*catalog.Version, e
 	return &row, err
 }
 
-// row returns what the catalog says of a version.
+// row returns the catalog's row of a version.
 func (v *View) row(ctx context.Context, id crate.ID) (*catalog.Version, error) {
 	var rows []catalog.Version
 	err := v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
 		rows, err = c.Current(ctx, id)
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) { // it, or the catalog as a whole
+	if errors.Is(err, fs.ErrNotExist) { // the row, or the whole catalog
 		return nil, notHeld(id)
 	}
 	switch {
@@ -156,8 +153,8 @@ func (v *View) row(ctx context.Context, id crate.ID) (*catalog.Version, error) {
 	return v.named(ctx, rows)
 }
 
-// named chooses among rows of one version those bytes that the index names: a replica
-// adopts what bundles hold, and no run tells it which are the version's.
+// named chooses among rows of one version the one that the index names: a replica adopts
+// the content of bundles, and no run tells it which bytes are the version's.
 func (v *View) named(ctx context.Context, rows []catalog.Version) (*catalog.Version, error) {
 	best := catalog.Best(rows)
 	c, err := v.index.crate(ctx, best.Name)
@@ -177,8 +174,8 @@ func (v *View) named(ctx context.Context, rows []catalog.Version) (*catalog.Vers
 	return &best, nil
 }
 
-// tried are the places of a version, and last the one to which a run moves its
-// loose file before it records that other bytes are the version's.
+// tried returns the places of a version, and last the one to which a run moves its loose
+// file before it records that the version has other bytes.
 func tried(row *catalog.Version) []store.Placement {
 	at := row.Places()
 	if row.Loose {

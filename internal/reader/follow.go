@@ -10,9 +10,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 )
 
-// start starts what keeps the view up to date: one goroutine looks for changes,
-// another counts what they bring, which takes a while in a large mirror. The
-// others read what authors say.
+// start starts the goroutines that keep the view up to date: one looks for changes, another
+// counts crates after each change, which takes a while in a large mirror. The others read
+// metadata of crates.
 func (v *View) start(life context.Context) {
 	v.generation.Store(1)
 	changed := make(chan struct{}, 1)
@@ -54,15 +54,14 @@ func (v *View) follow(life context.Context, changed chan<- struct{}) {
 	}
 }
 
-// How long counting rests: a multiple of the time that it takes, because all of a
-// large catalog must be read for it, and a run commits every few seconds.
+// How long counting pauses, as a multiple of its duration: it reads the whole catalog, and
+// a run commits every few seconds.
 const (
 	rest      = 20
 	leastRest = 100 * time.Millisecond
 )
 
-// count reads names, which are cheap, and totals, which are not, after each
-// change.
+// count reads names, which is cheap, and totals, which is not, after each change.
 func (v *View) count(life context.Context, changed <-chan struct{}) {
 	t := trouble{log: v.cfg.Log}
 	list, totals, shown := job{run: v.readNames}, job{run: v.readTotals}, job{run: v.readEmpty}
@@ -77,11 +76,11 @@ func (v *View) count(life context.Context, changed <-chan struct{}) {
 		case <-shown.wait():
 		}
 		err := list.do(life)
-		if !list.due { // or it would be asked of the names of before
+		if !list.due { // otherwise it would use the old names
 			err = errors.Join(err, shown.do(life))
 		}
 		err = errors.Join(err, totals.do(life))
-		if v.isEmpty() && !shown.due { // another index may come, which is no change of the catalog
+		if v.isEmpty() && !shown.due { // another index may come, without a change of the catalog
 			shown.due, shown.next = true, time.Now().Add(emptyRest)
 		}
 		if life.Err() != nil {
@@ -91,12 +90,11 @@ func (v *View) count(life context.Context, changed <-chan struct{}) {
 	}
 }
 
-// job is something to be done, with a rest after it. It is due until it is done
-// without an error.
+// job is some work, with a pause after it. It is due until it is done without an error.
 type job struct {
 	run  func(context.Context) error
 	due  bool
-	next time.Time // not before
+	next time.Time // earliest time
 }
 
 // wait returns a channel that is ready when the job is due.
@@ -107,7 +105,7 @@ func (j *job) wait() <-chan time.Time {
 	return time.After(time.Until(j.next))
 }
 
-// do does the job if its time has come.
+// do does the job if it is due.
 func (j *job) do(ctx context.Context) error {
 	begin := time.Now()
 	if !j.due || begin.Before(j.next) {
@@ -139,7 +137,7 @@ func (v *View) readTotals(ctx context.Context) error {
 	}))
 }
 
-// trouble reports an error once, and its end.
+// trouble logs an error once, and its end.
 type trouble struct {
 	log  *slog.Logger
 	last string

@@ -11,13 +11,13 @@ import (
 
 type headOnly struct{}
 
-// HeadOnly returns a context for those who want to know what a crate file is, and
-// not its bytes: [View.Open] then rebuilds nothing from the deep archive. A file
-// that it gives has no bytes if [File.IsHead].
+// HeadOnly returns a context for callers that need the properties of a crate file but not
+// its bytes: [View.Open] then rebuilds nothing from the deep archive. A returned file has
+// no bytes if [File.IsHead].
 func HeadOnly(ctx context.Context) context.Context { return context.WithValue(ctx, headOnly{}, true) }
 
-// headOf is the file of a version that is in the deep archive alone, if that is
-// enough for the caller; nil otherwise.
+// headOf returns the file of a version that is only in the deep archive, if its properties
+// are enough for the caller; nil otherwise.
 func headOf(ctx context.Context, row *catalog.Version) *File {
 	if ctx.Value(headOnly{}) == nil || row.Placement != row.InDeep() {
 		return nil
@@ -25,13 +25,13 @@ func headOf(ctx context.Context, row *catalog.Version) *File {
 	return &File{&head{size: row.Size}, row.ID, row.Checksum}
 }
 
-// IsHead reports whether the file has a size and no bytes.
+// IsHead reports whether the file has a size but no bytes.
 func (f *File) IsHead() bool {
 	_, is := f.Content.(*head)
 	return is
 }
 
-// head is content that only the size is known of.
+// head is content with only a size.
 type head struct{ size, at int64 }
 
 var errHead = errors.New("a file without its bytes was read")

@@ -13,42 +13,42 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// A History is a piece of a crate's past.
+// A History is a part of a crate's past.
 type History struct {
-	Days []ChangedDay // on which the crate's file was not that of the day before, the last first
-	// Until and From are the last and the first day that were looked at; no History
-	// continues before From if Earlier is empty: it is the first day that is kept.
+	Days []ChangedDay // on which the crate's file changed, the latest first
+	// Until and From are the last and the first day that were examined. If Earlier is
+	// empty, From is the first recorded day.
 	Until, From string
-	Earlier     string // the day to continue with; empty: all was looked at
-	Versions    int    // of the crate on the first day that is kept, if all was looked at
+	Earlier     string // the day to continue with; empty: all days were examined
+	Versions    int    // of the crate on the first recorded day, if all days were examined
 }
 
-// A ChangedDay is what became of a crate on a day.
+// A ChangedDay is the changes of a crate on a day.
 type ChangedDay struct {
 	index.Day
-	Changes []diff.Change // some at most
-	More    int           // changes that are left out
-	New     bool          // there was no such crate the day before
-	Gone    bool          // there is none any more
+	Changes []diff.Change // the first ones
+	More    int           // number of changes left out
+	New     bool          // the crate did not exist the day before
+	Gone    bool          // the crate no longer exists
 	Unread  bool          // the file of this day, or of the day before, cannot be parsed
 }
 
-// Bounds of one History, so that a crate with thousands of days costs no more than a page.
+// Limits of one History, so that a crate with thousands of days costs no more than a page.
 const (
-	historyDays    = 400 // that are looked at: each takes a folder of git's
-	historyChanged = 30  // days with changes: each takes an index file
-	historyChanges = 50  // of one day
+	historyDays    = 400 // days examined: each reads a git tree
+	historyChanged = 30  // days with changes: each reads an index file
+	historyChanges = 50  // changes of one day
 	historyTime    = 2 * time.Second
-	maxHistories   = 128 // that are remembered, with some 300 kB each at the very most
+	maxHistories   = 128 // histories in memory, each at most some 300 kB
 )
 
-// ErrBusy: others are reading so much of the past that nothing could be read in time.
+// ErrBusy means that other requests read so much of the past that this one had to give up.
 var ErrBusy = errors.New("others are reading the past of the index; ask again in a moment")
 
-// histories remembers what does not change as long as the index does not.
+// histories caches what does not change while the index does not.
 type histories struct {
-	one      chan struct{} // has one in it during a reading: others find git free between two days
-	patience time.Duration // historyTime, but in tests
+	one      chan struct{} // has one element during a reading: other requests get git between two days
+	patience time.Duration // historyTime, except in tests
 
 	mu   sync.Mutex // guards what follows
 	read map[historyKey]*History
@@ -56,9 +56,9 @@ type histories struct {
 
 type historyKey struct{ commit, path, until string }
 
-// History returns what became of a crate, whatever the case of its name, up to the
-// end of a day, and back as far as one piece goes; until may be empty: now. It must
-// not be changed. Errors: fs.ErrNotExist if the mirror has no bytes of the crate;
+// History returns the changes of a crate, whatever the case of its name, up to the end of a
+// day, and as far back as one part goes; an empty until means now. The result must not be
+// changed. Errors: fs.ErrNotExist if the mirror has no bytes of the crate;
 // [index.ErrNoPast]; ErrBusy.
 func (v *View) History(ctx context.Context, name, until string) (*History, error) {
 	rows, err := v.rowsOf(ctx, name)
@@ -104,7 +104,7 @@ func (v *View) History(ctx context.Context, name, until string) (*History, error
 	return &r.History, nil
 }
 
-// busyUnless is ErrBusy unless the caller went away.
+// busyUnless returns ErrBusy unless the caller has left.
 func busyUnless(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -112,13 +112,13 @@ func busyUnless(ctx context.Context) error {
 	return ErrBusy
 }
 
-// daysAndNow is the days that are kept; the last is that of the index as it is now.
+// daysAndNow returns the recorded days, with the current index as the last.
 func daysAndNow(kept []index.Day, now *index.Index) []index.Day {
 	today := index.Day{Date: now.CommitTime().UTC().Format(time.DateOnly), Revision: index.Revision{Commit: now.Commit(), Time: now.CommitTime()}}
 	return append(slices.Clone(upTo(kept, now.CommitTime().UTC().AddDate(0, 0, -1).Format(time.DateOnly))), today)
 }
 
-// upTo is those days that are not after until.
+// upTo returns the days that are not after until.
 func upTo(days []index.Day, until string) []index.Day {
 	for len(days) > 0 && until != "" && days[len(days)-1].Date > until {
 		days = days[:len(days)-1]
@@ -135,7 +135,7 @@ type historian struct {
 	days  []index.Day
 }
 
-// read goes back day by day, until enough is read (true) or ctx ends (false).
+// read goes back day by day, until it has enough (true) or ctx ends (false).
 func (r *historian) read(ctx context.Context) (complete bool, err error) {
 	if len(r.days) == 0 {
 		return true, nil
@@ -167,7 +167,7 @@ func (r *historian) read(ctx context.Context) (complete bool, err error) {
 	return true, err
 }
 
-// first looks at the first day that is kept, which has none before it.
+// first handles the first recorded day, which has no day before.
 func (r *historian) first(ctx context.Context, blob index.Blob) error {
 	c, err := r.file(ctx, r.days[0], blob)
 	if c != nil {
@@ -179,7 +179,7 @@ func (r *historian) first(ctx context.Context, blob index.Blob) error {
 	return err
 }
 
-// changed adds what became of the crate on the n-th day.
+// changed adds the changes of the crate on the n-th day.
 func (r *historian) changed(ctx context.Context, n int, before, after index.Blob) error {
 	was, err := r.file(ctx, r.days[n-1], before)
 	if err != nil {
@@ -204,7 +204,7 @@ func (r *historian) blob(ctx context.Context, day index.Day) (blob index.Blob, e
 	return blob, err
 }
 
-// file returns the crate's file on a day, nil if blob says that there is none.
+// file returns the crate's file on a day, or nil if blob says that there is none.
 func (r *historian) file(ctx context.Context, day index.Day, blob index.Blob) (c *index.Crate, err error) {
 	if blob == (index.Blob{}) {
 		return nil, nil
@@ -226,7 +226,7 @@ func (x *histories) put(key historyKey, h *History) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.read == nil || len(x.read) >= maxHistories {
-		x.read = make(map[historyKey]*History) // what is asked for again is soon there again
+		x.read = make(map[historyKey]*History) // what is in use is soon read again
 	}
 	x.read[key] = h
 }

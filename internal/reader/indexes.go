@@ -12,17 +12,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// gitCache is what each git may keep of an index to answer single questions, in
-// bytes: neighbours in a pack share little with the next crate asked for.
+// gitCache is the memory of each git for caching objects, in bytes: neighbours in a pack
+// have little in common with the next crate.
 const gitCache = 32 << 20
 
-// indexes are the commit of an index that is shown, and older ones as long as they have
-// readers.
+// indexes are the current commit of an index, and older ones as long as they have readers.
 type indexes struct {
 	dir string
 	log *slog.Logger
 
-	mu  sync.Mutex // guards now and the uses of all
+	mu  sync.Mutex // guards now and all uses
 	now *pinned
 }
 
@@ -30,7 +29,7 @@ type indexes struct {
 type pinned struct {
 	*index.Index
 	lookup *index.Lookup
-	watch  *index.Watch // for the goroutine that follows
+	watch  *index.Watch // only for the goroutine that follows
 	uses   int          // by indexes.now and by readers
 }
 
@@ -53,14 +52,13 @@ func (x *indexes) open(ctx context.Context) (*pinned, error) {
 	if err != nil {
 		return nil, errors.Join(err, ix.Close())
 	}
-	// Its processes end when it is closed, not with the request that made it be opened.
+	// Its processes end when it is closed, not with the request that opened it.
 	lookup := ix.NewLookup(context.WithoutCancel(ctx))
 	return &pinned{Index: ix, lookup: lookup, watch: w, uses: 1}, nil
 }
 
-// refresh opens the commit that HEAD names, if it may be another one, and
-// reports whether other lines may be shown from now on. After an error the
-// commit that was shown still is.
+// refresh opens the commit that HEAD names, if it may have changed, and reports whether
+// lines may change. After an error, the old commit stays current.
 func (x *indexes) refresh(ctx context.Context) (changed bool, err error) {
 	last := x.now // no other goroutine replaces it
 	if !last.watch.Moved() {
@@ -87,7 +85,7 @@ func (x *indexes) take() *pinned {
 	return x.now
 }
 
-// release closes an index when its last reader is done.
+// release closes an index once its last reader is done.
 func (x *indexes) release(p *pinned) error {
 	x.mu.Lock()
 	p.uses--
@@ -112,14 +110,14 @@ func (x *indexes) done(p *pinned) {
 	}
 }
 
-// revision returns the commit that is shown.
+// revision returns the current commit.
 func (x *indexes) revision() (commit string, made time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.now.Commit(), x.now.CommitTime()
 }
 
-// close closes the index that is shown; it must have no readers any more.
+// close closes the current index, which must have no readers.
 func (x *indexes) close() error {
 	if x.now == nil {
 		return nil

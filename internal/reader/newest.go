@@ -8,9 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// Newest returns the version that people are shown, as crates.io and cargo add
-// choose it: one that is not yanked before one that is, a release before a
-// pre-release, then the higher one.
+// Newest returns the version to show to people, as crates.io and cargo add choose it: first
+// unyanked versions, then releases, then the highest.
 func (c *Crate) Newest() *Entry {
 	best := &c.Entries[0]
 	for i := range c.Entries {
@@ -21,7 +20,7 @@ func (c *Crate) Newest() *Entry {
 	return best
 }
 
-// Rank is what decides which version is the newest.
+// Rank is what determines the newest version.
 type Rank struct {
 	Yanked  bool
 	Version string
@@ -47,8 +46,8 @@ func compareFlags(a, b bool) int {
 	return 1
 }
 
-// Best returns the version that cargo would take for a requirement, were it the only one:
-// the newest that matches and is not yanked. Nil: there is none, or req cannot be parsed.
+// Best returns the version that cargo would choose for a single requirement: the newest one
+// that matches and is not yanked. It returns nil if there is none, or req is invalid.
 func (c *Crate) Best(req string) *Entry {
 	want, err := semver.ParseReq(req)
 	if err != nil {

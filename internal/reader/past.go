@@ -12,26 +12,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// A Past is a commit of the index to which a point in the past has led.
+// A Past is the commit of a point in the past.
 type Past struct {
 	index.Revision
-	// Final says that the point leads to no other commit from now on: it is the full id of
-	// one, or a day that is over. If a day is removed (-keep-days), an earlier one takes its
-	// place.
+	// Final says that the point will always mean this commit: it is a full commit id, or a
+	// past day. If a day is removed (-keep-days), an earlier one replaces it.
 	Final bool
 }
 
 const (
-	// pointsFor is how long the commit of a point is remembered, while nothing goes wrong:
-	// days may be thinned out, commits removed. When the index that is shown changes, it is
-	// looked up again at once.
+	// pointsFor is how long the commit of a point is cached without errors: days may be
+	// thinned out, commits removed. When the current index changes, it is looked up again
+	// immediately.
 	pointsFor = time.Minute
-	// maxPoints bounds how many ids of commits are remembered, with some 200 bytes
-	// each.
+	// maxPoints is the number of cached commit ids, some 200 bytes each.
 	maxPoints = 4096
 )
 
-// points remembers where points in the past have led, of the index at one commit.
+// points caches the commits of points in the past, for the index at one commit.
 type points struct {
 	of   *pinned
 	made time.Time
@@ -43,23 +41,23 @@ type points struct {
 
 // past is what the view knows of the past of its index.
 type past struct {
-	// slots has one in it for each reader of the past. They are half as many as
-	// there are gits, so that those who ask for thousands of commits, which no cache
-	// can hold, leave some to all others.
+	// slots has one element for each reader of the past. There are half as many as gits, so
+	// that requests for thousands of commits, which no cache can hold, leave some gits to
+	// the others.
 	slots chan struct{}
 
 	histories histories
 
 	now     atomic.Pointer[points] // what is known; nil: nothing yet
-	listing sync.Mutex             // lets one at a time list the days
+	listing sync.Mutex             // only one caller lists the days at a time
 }
 
 func newPast(readers int) *past {
 	return &past{slots: make(chan struct{}, max(1, readers/2)), histories: histories{one: make(chan struct{}, 1), patience: historyTime}}
 }
 
-// Days returns the days of the index's past that are kept, the oldest first; none
-// of a plain folder. The slice must not be changed.
+// Days returns the recorded days of the index's past, the oldest first; none for a plain
+// folder. The slice must not be changed.
 func (v *View) Days(ctx context.Context) ([]index.Day, error) {
 	p := v.index.take()
 	defer v.index.done(p)
@@ -70,8 +68,8 @@ func (v *View) Days(ctx context.Context) ([]index.Day, error) {
 	return known.days, nil
 }
 
-// At finds the commit to which a point in the past leads, as [index.Index.At] does.
-// Errors: fs.ErrNotExist; [index.ErrNoPast] if the index is a plain folder.
+// At returns the commit of a point in the past, as [index.Index.At] does. Errors:
+// fs.ErrNotExist; [index.ErrNoPast] if the index is a plain folder.
 func (v *View) At(ctx context.Context, point string) (Past, error) {
 	p := v.index.take()
 	defer v.index.done(p)
@@ -93,14 +91,13 @@ func (v *View) At(ctx context.Context, point string) (Past, error) {
 	if err != nil {
 		return Past{}, fmt.Errorf("looking for %s in the past of the index: %w", point, err)
 	}
-	// Of a day that no later commit has ended, more may come.
+	// A day without a later commit may still get more commits.
 	return Past{rev, point < p.CommitTime().UTC().Format(time.DateOnly)}, nil
 }
 
-// CrateAt returns what was shown of a crate, whatever the case of name, if the index
-// is at a commit, given by its full id: the lines of then whose bytes are held now,
-// also if others have taken their place since. What it returns may be kept. Errors:
-// as Crate.
+// CrateAt returns the visible part of a crate, whatever the case of name, with the index at
+// a commit given by its full id: the lines of that time whose bytes are held now, even if
+// others have replaced them since. The caller may keep the result. Errors: those of Crate.
 func (v *View) CrateAt(ctx context.Context, commit, name string) (*Crate, error) {
 	return v.crate(ctx, name, everHeld, func() (file *index.Crate, err error) {
 		err = v.past.read(ctx, func() error {
@@ -116,10 +113,10 @@ func (v *View) CrateAt(ctx context.Context, commit, name string) (*Crate, error)
 	})
 }
 
-// everHeld accepts rows of bytes that a version has or had.
+// everHeld accepts rows of current and earlier bytes.
 func everHeld(*catalog.Version) bool { return true }
 
-// read gives fn one of the slots.
+// read calls fn with one of the slots.
 func (x *past) read(ctx context.Context, fn func() error) error {
 	select {
 	case x.slots <- struct{}{}:
@@ -130,20 +127,20 @@ func (x *past) read(ctx context.Context, fn func() error) error {
 	return fn()
 }
 
-// readDays lists the days before one is asked for, which takes some 30 ms for years of
-// them. An error is returned to requests.
+// readDays lists the days before they are requested, which takes some 30 ms for years of
+// them. Requests get the errors.
 func (v *View) readDays(ctx context.Context) {
 	p := v.index.take()
 	defer v.index.done(p)
 	_, _ = v.past.list(ctx, p, pointsFor)
 }
 
-// points returns what is known of the past of an index, its days listed.
+// points returns the points of an index, with its days listed.
 func (x *past) points(ctx context.Context, p *pinned) (*points, error) {
 	return x.list(ctx, p, 2*pointsFor) // readDays comes first
 }
 
-// list lists the days, unless that was done a short while ago.
+// list lists the days, unless that was done recently.
 func (x *past) list(ctx context.Context, p *pinned, recently time.Duration) (*points, error) {
 	if now := x.now.Load(); now.holds(p, recently) {
 		return now, nil
@@ -162,7 +159,7 @@ func (x *past) list(ctx context.Context, p *pinned, recently time.Duration) (*po
 	return now, nil
 }
 
-// holds reports whether it is known of an index where its points lead.
+// holds reports whether the points are those of an index, and recent.
 func (known *points) holds(p *pinned, recently time.Duration) bool {
 	return known != nil && known.of == p && time.Since(known.made) < recently
 }
@@ -185,7 +182,7 @@ func (known *points) commit(ctx context.Context, x *past, id string) (rev index.
 	known.mu.Lock()
 	defer known.mu.Unlock()
 	if len(known.commits) >= maxPoints {
-		clear(known.commits) // what is asked for again is soon there again
+		clear(known.commits) // what is in use is soon looked up again
 	}
 	known.commits[id] = rev
 	return rev, nil

@@ -6,8 +6,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Pins returns the checksums of the versions that are held of the crate that is called
-// name, whatever its case, by the version: of those that the index does not name, too.
+// Pins returns the checksums of the held versions of a crate, by version, including
+// versions that the index does not name. The name may have any case.
 func (v *View) Pins(ctx context.Context, name string) (map[string]crate.Checksum, error) {
 	rows, err := v.rowsOf(ctx, name)
 	if err != nil {

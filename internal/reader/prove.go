@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// tiny is the size in bytes up to which a crate that is not on the shelf is hashed
-	// whenever it is given out: that takes 3 µs, and depends on no clock.
+	// tiny is the maximum size in bytes of a crate that is hashed whenever it is served,
+	// unless it is on the shelf: that takes 3 µs, and depends on no clock.
 	tiny = 4 << 10
-	// small is the size up to which a crate is hashed as it is read into memory. Of
-	// a larger one all is read twice the first time. 98 % of all are small.
+	// small is the maximum size of a crate that is hashed while it is read into memory. A
+	// larger one is read twice the first time. 98 % of all crates are small.
 	small = 1 << 20
 )
 
-// prove returns content, or a copy of it in memory, if its bytes are right.
+// prove returns content, or a copy of it in memory, if its bytes are correct.
 func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.Version) (store.Content, error) {
 	if content.Size() != row.Size {
 		return nil, fmt.Errorf("%s has %d bytes, want %d", row.ID, content.Size(), row.Size)
@@ -58,11 +58,11 @@ func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.
 	return inMemory{bytes.NewReader(data), content}, nil
 }
 
-// A layer is content that can remember where in a file its bytes are, once they were
+// A layer is content that can remember where its bytes are in a file, once they were
 // verified in a state of the file, for later readers of that state.
 type layer interface{ Lay(store.Identity) }
 
-// add remembers that content is right.
+// add remembers that content is correct.
 func (c *copies) add(content store.Content, row *catalog.Version, id store.Identity, now time.Time) {
 	if !c.proven.add(row.Checksum, id, now) {
 		return
@@ -72,7 +72,7 @@ func (c *copies) add(content store.Content, row *catalog.Version, id store.Ident
 	}
 }
 
-// readProven reads a small crate into memory and compares its checksum.
+// readProven reads a small crate into memory and verifies it.
 func readProven(content store.Content, row *catalog.Version) ([]byte, error) {
 	data := make([]byte, row.Size)
 	if _, err := io.ReadFull(content, data); err != nil {
@@ -81,15 +81,15 @@ func readProven(content store.Content, row *catalog.Version) ([]byte, error) {
 	return data, compare(row, sha256.Sum256(data))
 }
 
-// proveLarge hashes a large crate, once for all who ask for it at the same time:
-// a release that everybody waits for is not read a hundred times. Should the one
-// who hashes it go away, another one begins.
+// proveLarge verifies a large crate, once for all concurrent requests, so that a popular
+// release is not read a hundred times. If the caller that hashes it leaves, another one
+// begins.
 func (c *copies) proveLarge(ctx context.Context, content store.Content, row *catalog.Version, id store.Identity) error {
 	for {
 		_, err, _ := c.hashing.Do(fmt.Sprint(row.Checksum, id), func() (any, error) {
 			now := c.clock()
 			if c.proven.has(row.Checksum, id, now) {
-				return nil, nil // since a moment ago
+				return nil, nil // verified meanwhile
 			}
 			err := hash(ctx, content, row)
 			if err == nil {
@@ -103,7 +103,7 @@ func (c *copies) proveLarge(ctx context.Context, content store.Content, row *cat
 	}
 }
 
-// hash reads all of content, compares its checksum, and goes back to its start.
+// hash reads and verifies all of content, and rewinds it.
 func hash(ctx context.Context, content store.Content, row *catalog.Version) error {
 	sum, _, err := crate.Hash(store.Until(ctx, content))
 	if err != nil {
@@ -122,7 +122,7 @@ func compare(row *catalog.Version, sum crate.Checksum) error {
 	return &crate.ChecksumError{ID: row.ID, Want: row.Checksum, Got: sum, Size: row.Size}
 }
 
-// inMemory is a small crate that was read as it was hashed.
+// inMemory is a small crate that was read while it was hashed.
 type inMemory struct {
 	*bytes.Reader
 	from store.Content

@@ -8,11 +8,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// provenFor is how long a proof holds. A disk that loses bytes changes no time
-// of any file.
+// provenFor is how long a verification is valid. A disk that loses bytes does not change
+// the time of a file.
 const provenFor = 10 * time.Minute
 
-// proven remembers where the bytes of a checksum were found, with some 150 bytes each.
+// proven remembers where the bytes of a checksum were found, in some 150 bytes each.
 type proven struct {
 	recent.Map[crate.Checksum, proof]
 }
@@ -28,8 +28,8 @@ func (p *proven) has(sum crate.Checksum, id store.Identity, now time.Time) bool 
 	return ok && have.Identity == id && id != (store.Identity{}) && now.Sub(have.made) < provenFor
 }
 
-// add remembers that the bytes of sum were found there by a reading that began at now,
-// and returns false if the file may change and look the same.
+// add remembers that the bytes of sum were found there by a reading that began at now. It
+// returns false if the file may change and look the same.
 func (p *proven) add(sum crate.Checksum, id store.Identity, now time.Time) bool {
 	settled := id.Settled(now)
 	if settled {

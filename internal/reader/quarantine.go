@@ -8,16 +8,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// quarantine remembers how much of a quarantine is not settled, for as long as its folder
-// does not change: settling writes a note again, and so changes it.
+// quarantine caches the number of unsettled files in a quarantine while its folder does not
+// change: settling rewrites a note, and so changes it.
 type quarantine struct {
 	mu      sync.Mutex // guards what follows
-	changed time.Time  // of the folder when it was counted
+	changed time.Time  // of the folder at the last count
 	count   int
 }
 
-// unsettled counts what a person has not looked at. What cannot be read is not counted:
-// listing it reports what is wrong.
+// unsettled returns the number of unsettled files. Unreadable files are not counted:
+// listing them reports the problem.
 func (q *quarantine) unsettled(files *home.Stores) int {
 	changed, err := files.QuarantineChanged()
 	if err != nil {

@@ -6,18 +6,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 )
 
-// mostRows is how many rows of the catalog are kept, with some 400 bytes each.
+// mostRows is the number of cached rows of the catalog, some 400 bytes each.
 const mostRows = 1 << 14
 
-// rows are those of crate files that were asked for lately, until the catalog or the
-// index has changed: to ask SQLite costs more than all else that it takes to give out a
-// small crate. What is not held is looked for whenever it is asked for, and where a file
-// has moved since, openRow asks again.
+// rows caches the rows of recently requested crate files until the catalog or the index
+// changes: asking SQLite costs more than everything else when a small crate is served.
+// Versions that are not held are looked up each time, and if a file has moved, openRow asks
+// again.
 type rows struct {
 	recent.Map[rowKey, rowAt]
 }
 
-// rowKey is what was asked for: certain bytes, or those that a version has.
+// rowKey identifies a request: certain bytes, or the current ones of a version.
 type rowKey struct {
 	crate.Key
 	certain bool
@@ -25,12 +25,12 @@ type rowKey struct {
 
 type rowAt struct {
 	*catalog.Version
-	generation uint64 // of the view, before it was read
+	generation uint64 // of the view, before the row was read
 }
 
 func newRows() *rows { return &rows{recent.Map[rowKey, rowAt]{Most: mostRows}} }
 
-// get returns a row as of a generation. Callers must not change it.
+// get returns a row at a generation. Callers must not change it.
 func (r *rows) get(key rowKey, generation uint64, read func() (*catalog.Version, error)) (*catalog.Version, error) {
 	if known, ok := r.Get(key); ok && known.generation == generation {
 		return known.Version, nil

@@ -9,8 +9,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 )
 
-// names are the names of all crates held, in the order of their keys. They
-// never change; refresh makes new ones.
+// names are the names of all held crates, ordered by key. They never change; refresh makes
+// new ones.
 type names struct {
 	list []name
 	mark catalog.NamesMark
@@ -18,15 +18,15 @@ type names struct {
 
 // name is the name of a crate.
 type name struct {
-	key   string // what is compared
+	key   string // for comparison
 	shown string // as published
 }
 
-// searchKey is the spelling under which crates.io keeps names apart: case does
-// not count, and "-" and "_" are alike.
+// searchKey returns the form of a name that is unique on crates.io: lower case, and "-" for
+// "_".
 func searchKey(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 
-// refresh returns the names as the catalog has them now.
+// refresh returns the names that are now in the catalog.
 func (n *names) refresh(ctx context.Context, c *catalog.Catalog) (*names, error) {
 	added, mark, all, err := c.Names(ctx, n.mark)
 	if err != nil {
@@ -48,7 +48,7 @@ func (n *names) refresh(ctx context.Context, c *catalog.Catalog) (*names, error)
 
 func byKey(a, b name) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.shown, b.shown)) }
 
-// merge joins two sorted lists.
+// merge merges two sorted lists.
 func merge(a, b []name) []name {
 	both := make([]name, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
@@ -60,9 +60,9 @@ func merge(a, b []name) []name {
 	return append(append(both, a...), b...)
 }
 
-// search returns some of the names that have key in them, from offset on, the
-// best first: the name itself, those that begin with it, the others; each in
-// alphabetical order. Total is how many there are in all.
+// search returns a page of the names that contain key, beginning at offset, the best first:
+// the name itself, names that begin with it, the others; each group in alphabetical order.
+// total is the number of all.
 func (n *names) search(key string, offset, limit int) (found []string, total int) {
 	add := func(list []name) {
 		for i := range list {
@@ -81,7 +81,7 @@ func (n *names) search(key string, offset, limit int) (found []string, total int
 	return found, total
 }
 
-// withPrefix returns where the names are that begin with key.
+// withPrefix returns the range of names that begin with key.
 func (n *names) withPrefix(key string) (from, to int) {
 	from, _ = slices.BinarySearchFunc(n.list, key, func(n name, key string) int { return strings.Compare(n.key, key) })
 	to, _ = slices.BinarySearchFunc(n.list[from:], key, func(n name, key string) int {
@@ -93,17 +93,16 @@ func (n *names) withPrefix(key string) (from, to int) {
 	return from, from + to
 }
 
-// Search returns a page of the names of crates held that have query in them, and how many
-// there are in all. First comes the name itself, then those that begin with it, then the
-// others. Case does not count, and "-" and "_" are alike. It costs some milliseconds for
-// 200,000 names, and only the memory of the page.
+// Search returns a page of the names of held crates that contain query, and the total
+// number: first the name itself, then names that begin with it, then the others. Case does
+// not matter, and "-" and "_" are equal. It costs some milliseconds for 200,000 names, and
+// only the memory of the page.
 func (v *View) Search(query string, offset, limit int) (found []string, total int) {
 	return v.names.Load().search(searchKey(strings.TrimSpace(query)), max(offset, 0), limit)
 }
 
-// Names returns the names of all crates held that can be shown, in no order: of
-// a catalog that is there, though what Crate says of each decides. Errors:
-// those of the catalog.
+// Names returns the names of all held crates that may be visible, in no order. It requires
+// a catalog; Crate decides what is visible of each. Errors: those of the catalog.
 func (v *View) Names(ctx context.Context) (all []string, err error) {
 	err = v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
 		all, _, _, err = c.Names(ctx, catalog.NamesMark{})

@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// onShelf is the size in bytes up to which a crate is kept in memory: to open a
-	// file and have the kernel send so few from it costs more than to copy them.
+	// onShelf is the maximum size in bytes of a crate that is kept in memory: opening a
+	// file and letting the kernel send so few bytes costs more than copying them.
 	onShelf = 48 << 10
-	// mostShelved is how many bytes of crates are kept in memory.
+	// mostShelved is the total size of crates kept in memory, in bytes.
 	mostShelved = 32 << 20
 )
 
-// A shelf keeps small crates in memory for clients, who ask for the same ones. Others,
-// who read each crate once, neither fill it nor take from it: they may want its file.
+// A shelf keeps small crates in memory for clients, which request the same ones. Other
+// callers, which read each crate once, neither fill nor use it: they may need the file.
 //
-// What is on it is right whatever becomes of the file. It is given out only while the
-// file is as it was when it was read, as larger crates are: a mirror that has lost a file
+// Its content is correct whatever happens to the file. It is only served while the file is
+// unchanged since it was read, as for larger crates, so that a mirror that has lost a file
 // says so.
 type shelf struct {
 	recent.Bytes[crate.Checksum]
@@ -30,7 +30,7 @@ type shelf struct {
 
 func newShelf() *shelf { return &shelf{recent.Bytes[crate.Checksum]{Most: mostShelved}} }
 
-// of returns the bytes of a version for a client, nil if they are not there.
+// of returns the bytes of a version for a client, or nil if they are not there.
 func (s *shelf) of(ctx context.Context, row *catalog.Version) []byte {
 	if !isForShelf(ctx, row) {
 		return nil
@@ -42,7 +42,7 @@ func isForShelf(ctx context.Context, row *catalog.Version) bool {
 	return row.Size <= onShelf && store.Client(ctx) != ""
 }
 
-// shelved returns a crate from memory without opening its file; nil if that must be
+// shelved returns a crate from memory without opening its file, or nil if it must be
 // opened.
 func (c *copies) shelved(ctx context.Context, row *catalog.Version, at store.Placement) store.Content {
 	data := c.shelf.of(ctx, row)

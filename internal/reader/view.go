@@ -1,44 +1,42 @@
-// Package reader is a mirror as its readers see it, while others may be writing it: what
-// the registry and the pages build on. It speaks no HTTP and writes nothing.
+// Package reader reads a mirror, while another process may write it. The registry and the
+// pages build on it. It uses no HTTP and writes nothing.
 //
 // # What is shown
 //
-// The lines of the index, byte for byte, of those versions that can be given
-// out: the catalog says that the mirror holds the version, and the checksum in
-// the line is that of the bytes it holds. So a partial mirror resolves only to
-// what it has, and a line that changed its checksum is not believed: a
-// version's bytes never change. What the index does not name is not shown,
-// though its bytes are kept.
+// It shows the lines of the index, byte for byte, of those versions that can be served: the
+// catalog says that the mirror holds the version, and the checksum in the line is that of
+// the held bytes. So builds with a partial mirror resolve only to what it has, and a line
+// that changed its checksum is ignored: a version's bytes never change. Versions that the
+// index does not name are not shown, although their bytes are kept.
 //
-// The past of the index ([View.Days], [View.At], [View.CrateAt]) is shown in the same
-// way, but for this: a line of then is shown, too, if others have taken the place of
-// its bytes since, which are kept.
+// The past of the index ([View.Days], [View.At], [View.CrateAt]) is shown in the same way,
+// except that an old line is also shown if other bytes have replaced its bytes since; the
+// old ones are kept.
 //
-// # How it keeps up
+// # Changes
 //
-// Nothing is locked and nothing is written. Once a second the view looks for
-// commits of the catalog and of the index:
+// Nothing is locked or written. Once per second the view looks for commits of the catalog
+// and of the index:
 //
 //   - The catalog is read as it is, by catalog.Follower; a run records a crate
 //     only after its bytes are durable, so what is shown can be read.
-//   - The index is read at one commit. When HEAD names another one, that is
-//     opened beside the old one, which is closed when its last reader is done.
+//   - The index is read at one commit. When HEAD names another one, it is
+//     opened beside the old one, which is closed once its last reader is done.
 //
-// [View.Generation] grows after each such change. Who reads the generation first
-// and a crate then may keep what was made of it until the generation has grown.
+// [View.Generation] grows after each such change. A caller that first reads the generation
+// and then a crate may cache its results until the generation has grown.
 //
-// # What is trusted
+// # Trust
 //
-// The bytes of a tiny crate are hashed whenever they are asked for. Those of a larger one
-// are hashed when they are first asked for, after that whenever the file they are in has
-// changed ([durable.State]), and every ten minutes at least: a disk that loses bytes does
-// not report it. In between they are served as they are in the file, with the pieces that
-// they consist of (package extent).
+// The bytes of a tiny crate are hashed at each request. Those of a larger one are hashed at
+// the first request, then whenever their file has changed ([durable.State]), and at least
+// every ten minutes, because a disk that loses bytes does not report it. In between they
+// are served directly from the file, piece by piece (package extent).
 //
 // # Memory
 //
-// The names of crates are held for [View.Search], some 60 bytes a name: 12 MB
-// for 200,000. Everything else is bounded, and does not grow with the mirror.
+// The names of crates are in memory for [View.Search], some 60 bytes each: 12 MB for
+// 200,000. Everything else is bounded and does not grow with the mirror.
 package reader
 
 import (
@@ -58,17 +56,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// Config of [Open].
+// Config configures [Open].
 type Config struct {
-	Dirs home.Dirs // of the mirror; those of bundles and of the deep archive need not be there
-	// Limits of what reading crates costs. Its Log does not count.
+	Dirs home.Dirs // of the mirror; the folders of bundles and of the deep archive need not exist
+	// Limits bound the cost of reading crates. Its Log is ignored.
 	Limits home.Limits
-	// All shows lines whose crate is not held, too, and those whose checksum is
-	// not that of the bytes held.
+	// All also shows lines whose crate is not held, and those whose checksum is not that of
+	// the held bytes.
 	All bool
-	// Log gets what the operator should know. If nil, it is dropped.
+	// Log receives what the operator should know. If nil, nothing is logged.
 	Log *slog.Logger
-	// Interval is the time between two looks for changes. If 0, a second.
+	// Interval is the time between two checks for changes. If 0, a second.
 	Interval time.Duration
 }
 
@@ -85,15 +83,15 @@ type View struct {
 	generation atomic.Uint64
 	names      atomic.Pointer[names]
 	held       atomic.Pointer[catalog.Totals]
-	empty      atomic.Pointer[string] // why nothing is shown; nil: not known yet
+	empty      atomic.Pointer[string] // why nothing is shown; nil: unknown yet
 
 	stop    context.CancelFunc
-	working sync.WaitGroup // what Open has started
+	working sync.WaitGroup // goroutines that Open started
 }
 
-// Open opens a mirror. The catalog and the bundles may come later; the index
-// must be there. Errors: fs.ErrNotExist if the mirror's folder or the index is
-// not there; those of catalog.Open and index.Open.
+// Open opens a mirror. The catalog and the bundles may appear later; the index must exist.
+// Errors: fs.ErrNotExist if the mirror's folder or the index does not exist; those of
+// catalog.Open and index.Open.
 func Open(ctx context.Context, cfg Config) (*View, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -146,25 +144,24 @@ func (v *View) Close() error {
 	return errors.Join(errs...)
 }
 
-// Generation returns a number that has grown whenever something that Crate could show may
-// have changed: a commit of the catalog or of the index. With an index in a plain folder
-// it grows all the time, since changes cannot be seen.
+// Generation returns a number that grows whenever the results of Crate may have changed: at
+// a commit of the catalog or of the index. With an index in a plain folder it grows all the
+// time, because changes cannot be seen.
 func (v *View) Generation() uint64 { return v.generation.Load() }
 
-// Totals is how much is held, and what index is shown.
+// Totals are the counts of what is held, and the index that is shown.
 type Totals struct {
-	Crates, Versions, Bytes int64     // 0 until they were counted first
-	Counted                 bool      // they were
-	Removed                 int64     // of Versions: the index does not name them any more
-	Superseded              int64     // of Versions: bytes of before they were published again
-	Unsettled               int       // files in quarantine that a person has not looked at
-	Empty                   string    // why nothing is shown, for people; empty: something is, or it is not known yet
+	Crates, Versions, Bytes int64     // 0 until the first count
+	Counted                 bool      // they were counted
+	Removed                 int64     // of Versions: the index no longer names them
+	Superseded              int64     // of Versions: earlier bytes of versions that were published again
+	Unsettled               int       // unsettled files in quarantine
+	Empty                   string    // why nothing is shown, for people; empty: something is shown, or it is unknown yet
 	Commit                  string    // of the index; empty: a plain folder
 	CommitTime              time.Time // of the index; zero: unknown
 }
 
-// Totals returns what was counted last. It costs a look at
-// the folder of the quarantine.
+// Totals returns the last counts. It costs a look at the folder of the quarantine.
 func (v *View) Totals() Totals {
 	var t Totals
 	t.Commit, t.CommitTime = v.index.revision()
@@ -179,8 +176,7 @@ func (v *View) Totals() Totals {
 	return t
 }
 
-// Run returns where the run in progress stands, or the last one; false: none is
-// known.
+// Run returns the state of the current run, or of the last one; false if none is known.
 func (v *View) Run() (runstate.State, bool) {
 	state, err := durable.Open(v.cfg.Dirs.State())
 	if err != nil {
@@ -191,7 +187,7 @@ func (v *View) Run() (runstate.State, bool) {
 	return s, err == nil
 }
 
-// rowsOf returns what the catalog says of a crate, nothing if there is no catalog.
+// rowsOf returns the catalog's rows of a crate; none without a catalog.
 func (v *View) rowsOf(ctx context.Context, name string) (rows []catalog.Version, err error) {
 	err = v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
 		rows, err = c.Versions(ctx, name)
@@ -203,7 +199,7 @@ func (v *View) rowsOf(ctx context.Context, name string) (rows []catalog.Version,
 	return rows, err
 }
 
-// notHeld is the error for a version that the mirror does not hold.
+// notHeld returns the error for a version that the mirror does not hold.
 func notHeld(id crate.ID) error {
 	return fmt.Errorf("%s is not held by this mirror: %w", id, fs.ErrNotExist)
 }

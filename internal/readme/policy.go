@@ -7,9 +7,9 @@ import (
 	"github.com/microcosm-cc/bluemonday"
 )
 
-// policy is what passes: text that is formatted, tables, lists, links, images of ours.
-// Its patterns are compiled here: ourID takes 10 ms and 8 MB, which every start of the
-// program would pay.
+// policy is what is allowed: formatted text, tables, lists, links, and images that we
+// serve. It is made on first use, because compiling ourID takes 10 ms and 8 MB, which every
+// start of the program would pay.
 var policy = sync.OnceValue(func() *bluemonday.Policy {
 	ourID := regexp.MustCompile(`^` + anchor + `[\p{L}\p{N}_.-]{1,200}$`)
 	ourImage := regexp.MustCompile(`^/[^\s]+$`)

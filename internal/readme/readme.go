@@ -1,24 +1,22 @@
-// Package readme makes HTML of the README of a crate, which is untrusted.
+// Package readme renders the README of a crate, which is untrusted, as HTML.
 //
-// Markdown is rendered by goldmark with GitHub's extensions (tables, strikethrough, task
-// lists, autolinks). HTML in it is parsed like a browser parses it, so that no tag that is
-// left open or closed too often gets out of the frame that the page gives it, and then
-// bluemonday lets those elements and attributes pass that format text; there are no
-// scripts, styles, forms, frames, classes or ids but ours.
+// goldmark renders Markdown with GitHub's extensions (tables, strikethrough, task lists,
+// autolinks). The resulting HTML is parsed as in a browser, so that unbalanced tags cannot break
+// out of their place in the page. Then bluemonday allows only elements and attributes that format
+// text: no scripts, styles, forms, frames, and no classes or ids except ours.
 //
 //   - Links lead to http, https, mailto, a heading of the README, or a file of the crate.
-//   - Images are shown if they are files of the crate. One from elsewhere is not loaded:
-//     its description replaces it.
-//   - Headings go down one level, since the page has its own.
+//   - Images are shown if they are files of the crate. An image from elsewhere is
+//     replaced by its description.
+//   - Headings move down one level, because the page has its own.
 //
 // # Limits
 //
-// Rendering cannot be interrupted, and there is Markdown whose time grows with the square of its
-// size, so [MaxSize] is small: what is longer is cut at the end of a line. What is nested more than
-// maxNested deep, a table that would have more than maxCells cells, and more than maxLinks links
-// are refused before anything is made of it ([ErrHostile]). What a README becomes has at most
-// maxHTML bytes and is not deeper than maxDepth elements. A [Renderer] waits for a bounded time,
-// and bounds how many renderings run in vain.
+// Rendering cannot be interrupted, and for some Markdown its time is quadratic, so [MaxSize] is
+// small: longer text is cut at the end of a line. Text nested deeper than maxNested, tables with
+// more than maxCells cells, and more than maxLinks links are rejected before rendering
+// ([ErrHostile]). The result has at most maxHTML bytes and is at most maxDepth elements deep. A
+// [Renderer] waits for a bounded time, and bounds the number of abandoned renderings.
 package readme
 
 import (
@@ -40,7 +38,7 @@ import (
 )
 
 const (
-	// MaxSize is how many bytes of a README are rendered. In 99 of 100 it is all of it.
+	// MaxSize is the number of bytes of a README that are rendered. 99 of 100 are shorter.
 	MaxSize = 64 << 10
 
 	maxHTML   = 1 << 20
@@ -48,18 +46,18 @@ const (
 	maxCells  = 50_000
 	maxLinks  = 4_000
 	maxDepth  = 100
-	maxURL    = 2000 // bytes of a link
+	maxURL    = 2000 // length of a link, bytes
 )
 
-// ErrHostile: a README is no text that a person would write.
+// ErrHostile means that no person would write such a README.
 var ErrHostile = errors.New("the README cannot be rendered: it is nested too deep, or becomes too large")
 
 // Links say where files of the crate are.
 type Links struct {
 	Path string // of the README in the crate
-	// File returns the address of the page of a file or folder, "" if there is none.
+	// File returns the URL of the page of a file or folder, or "" if there is none.
 	File func(path string) string
-	// Image returns the address of a file as an image, "" if it is none.
+	// Image returns the URL of a file as an image, or "" if it is not one.
 	Image func(path string) string
 }
 
@@ -67,11 +65,11 @@ var markdown = sync.OnceValue(func() goldmark.Markdown {
 	return goldmark.New(
 		goldmark.WithExtensions(extension.GFM),
 		goldmark.WithParserOptions(parser.WithAutoHeadingID()),
-		goldmark.WithRendererOptions(gmhtml.WithUnsafe()), // it is made safe below
+		goldmark.WithRendererOptions(gmhtml.WithUnsafe()), // it is sanitized below
 	)
 })
 
-// IsMarkdown reports whether a README of that name is rendered; others are shown as text.
+// IsMarkdown reports whether a README with that name is rendered; others are shown as text.
 func IsMarkdown(name string) bool {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".md", ".markdown", ".mdown", ".mkdn":
@@ -80,7 +78,7 @@ func IsMarkdown(name string) bool {
 	return false
 }
 
-// Render makes HTML of a README.
+// Render renders a README as HTML.
 func Render(text []byte, links Links) (template.HTML, error) {
 	text = cut(text)
 	if nested(text) > maxNested || cells(text) > maxCells || bytes.Count(text, []byte("](")) > maxLinks {
@@ -108,7 +106,7 @@ func Render(text []byte, links Links) (template.HTML, error) {
 	return template.HTML(policy().SanitizeBytes(safe.Bytes())), nil
 }
 
-// cut returns as many lines as are rendered.
+// cut returns the lines that are rendered.
 func cut(text []byte) []byte {
 	if len(text) <= MaxSize {
 		return text
@@ -117,10 +115,10 @@ func cut(text []byte) []byte {
 	return text[:bytes.LastIndexByte(text, '\n')+1]
 }
 
-// markers begin quotes and lists.
+// markers matches what begins quotes and lists.
 var markers = regexp.MustCompile(`^(?:[ \t]*(?:>|[-*+][ \t]|[0-9]{1,9}[.)][ \t]))+`)
 
-// nested is how many quotes and lists the most of them begin in one line.
+// nested returns the maximum number of quotes and lists that begin in one line.
 func nested(text []byte) (deepest int) {
 	for line := range bytes.Lines(text) {
 		prefix := markers.Find(line)
@@ -129,7 +127,7 @@ func nested(text []byte) (deepest int) {
 	return deepest
 }
 
-// cells is how many a table of all lines would have, each as wide as the widest.
+// cells returns the number of cells of a table of all lines, each as wide as the widest.
 func cells(text []byte) int {
 	widest, lines := 0, 0
 	for line := range bytes.Lines(text) {
@@ -138,7 +136,7 @@ func cells(text []byte) int {
 	return widest * lines
 }
 
-// capped fails where a README becomes too large.
+// capped fails if the output becomes too large.
 type capped struct{ bytes.Buffer }
 
 func (c *capped) Write(p []byte) (int, error) {
@@ -148,7 +146,7 @@ func (c *capped) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
-// children changes what is in n, at a depth.
+// children changes the children of n, at a depth.
 func (l *Links) children(n *html.Node, depth int) {
 	for c := n.FirstChild; c != nil; {
 		next := c.NextSibling
@@ -163,7 +161,7 @@ func (l *Links) children(n *html.Node, depth int) {
 	}
 }
 
-// lower is the heading one level down.
+// lower maps a heading to the next lower level.
 var lower = map[atom.Atom]atom.Atom{
 	atom.H1: atom.H2, atom.H2: atom.H3, atom.H3: atom.H4, atom.H4: atom.H5, atom.H5: atom.H6, atom.H6: atom.H6,
 }
@@ -199,10 +197,10 @@ func (l *Links) element(n *html.Node) {
 	}
 }
 
-// anchor begins the ids of a README, so that they are not those of the page.
+// anchor is the prefix of ids in a README, which distinguishes them from those of the page.
 const anchor = "readme-"
 
-// link returns where a link leads here, "" for nowhere.
+// link returns the URL of a link here, or "" if it must not lead anywhere.
 func (l *Links) link(href string) string {
 	if fragment, ok := strings.CutPrefix(href, "#"); ok {
 		return "#" + anchor + fragment
@@ -231,7 +229,7 @@ func (l *Links) inside(u *url.URL) (string, bool) {
 	if u.Scheme != "" || u.Host != "" || u.Opaque != "" || u.Path == "" {
 		return "", false
 	}
-	name := strings.TrimPrefix(u.Path, "/") // as on GitHub: of the repository
+	name := strings.TrimPrefix(u.Path, "/") // as on GitHub: relative to the repository
 	if name == u.Path {
 		name = path.Join(path.Dir(l.Path), name)
 	}
@@ -239,7 +237,7 @@ func (l *Links) inside(u *url.URL) (string, bool) {
 	return name, name != "." && name != ".." && !strings.HasPrefix(name, "../")
 }
 
-// image shows a file of the crate, or what the author says of an image from elsewhere.
+// image shows a file of the crate, or the description of an image from elsewhere.
 func (l *Links) image(n *html.Node) {
 	alt := attr(n, "alt")
 	if u, err := url.Parse(attr(n, "src")); err == nil && len(u.Path) <= maxURL {

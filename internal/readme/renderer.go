@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// maxRendering is how many are rendered at a time, also if no request waits any more.
+	// maxRendering is the maximum number of renderings at a time, including abandoned ones.
 	maxRendering = 2
-	// maxRemembered is how many are remembered.
+	// maxRemembered is the number of cached results.
 	maxRemembered = 32
 )
 
-// A Renderer renders READMEs, and remembers what has become of them. The zero value is of
-// no use: see [NewRenderer]. Its methods may be called concurrently.
+// A Renderer renders READMEs, and caches the results. The zero value is unusable: see
+// [NewRenderer]. Its methods may be called concurrently.
 type Renderer struct {
 	slots chan struct{}
 	known recent.Map[string, rendered]
@@ -26,15 +26,15 @@ type rendered struct {
 	err  error
 }
 
-// NewRenderer returns one.
+// NewRenderer returns a Renderer.
 func NewRenderer() *Renderer {
 	r := &Renderer{slots: make(chan struct{}, maxRendering)}
 	r.known.Most = maxRemembered
 	return r
 }
 
-// Render is [Render], once for each key, for as long as ctx lasts: after that the
-// rendering continues, and a later call returns its result. Errors: also ctx's.
+// Render calls [Render], once for each key, and waits until ctx ends: then the rendering
+// continues, and a later call returns its result. Errors: also ctx's.
 func (r *Renderer) Render(ctx context.Context, key string, text []byte, links Links) (template.HTML, error) {
 	if known, ok := r.known.Get(key); ok {
 		return known.html, known.err
@@ -59,7 +59,8 @@ func (r *Renderer) Render(ctx context.Context, key string, text []byte, links Li
 	}
 }
 
-// safely is Render of libraries in which a README may find a bug.
+// safely calls Render and recovers from panics, because a README may trigger a bug in a
+// library.
 func safely(text []byte, links Links) (html template.HTML, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -2,18 +2,18 @@ package recent
 
 import "sync"
 
-// Bytes remembers the bytes of keys that were asked for lately, up to a number of bytes
-// in all. When there are more it forgets those that were not asked for since half of
-// that was. Its methods may be called concurrently; the bytes must not be changed.
+// Bytes caches byte slices by key, up to a total size. When it is full, it drops those that
+// were not used since it was half full. Its methods may be called concurrently; the bytes
+// must not be changed.
 type Bytes[K comparable] struct {
-	Most int64 // in all, the keys apart; longer ones than half of it are not remembered
+	Most int64 // total size without keys; slices longer than half of it are not cached
 
 	mu         sync.Mutex // guards what follows
 	size       int64      // of fresh
 	fresh, old map[K][]byte
 }
 
-// Get returns what is remembered of a key, nil if nothing is.
+// Get returns the bytes of a key, or nil if they are not cached.
 func (b *Bytes[K]) Get(key K) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -27,7 +27,7 @@ func (b *Bytes[K]) Get(key K) []byte {
 	return data
 }
 
-// Put remembers the bytes of a key.
+// Put caches the bytes of a key.
 func (b *Bytes[K]) Put(key K, data []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package recent has a map of bounded size that keeps the keys that were used last.
+// Package recent has maps of bounded size that keep the most recently used keys.
 package recent
 
 import (
@@ -6,19 +6,19 @@ import (
 	"sync"
 )
 
-// Usual is how many keys a [Map] remembers by default.
+// Usual is the default number of keys of a [Map].
 const Usual = 1 << 16
 
-// A Map remembers values of keys. When it is full it forgets the half that was not asked
-// for lately. The zero value is ready; its methods may be called concurrently.
+// A Map caches values by key. When it is full, it drops the half that was not used
+// recently. The zero value is ready; its methods may be called concurrently.
 type Map[K comparable, V any] struct {
-	Most int // of keys; 0: Usual
+	Most int // maximum number of keys; 0: Usual
 
 	mu         sync.Mutex // guards what follows
 	fresh, old map[K]V
 }
 
-// Get returns what is remembered of a key.
+// Get returns the value of a key.
 func (m *Map[K, V]) Get(key K) (V, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -36,15 +36,14 @@ func (m *Map[K, V]) Peek(key K) (V, bool) {
 	return m.find(key)
 }
 
-// Put remembers a value.
+// Put sets a value.
 func (m *Map[K, V]) Put(key K, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.keep(key, v)
 }
 
-// Change puts in the place of what is remembered, which may be the zero value, what f
-// makes of it.
+// Change applies f to the value of a key, or to the zero value if there is none.
 func (m *Map[K, V]) Change(key K, f func(*V)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -53,7 +52,7 @@ func (m *Map[K, V]) Change(key K, f func(*V)) {
 	m.keep(key, v)
 }
 
-// Len is how many keys are remembered, at most: one may be counted twice.
+// Len returns an upper bound of the number of keys: one may be counted twice.
 func (m *Map[K, V]) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

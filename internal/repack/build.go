@@ -17,18 +17,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// built is a pack and the rows of what is in it, in its order.
+// built is a pack and the rows of its versions, in its order.
 type built struct {
 	*deep.Pack
 	rows []catalog.Version
-	hot  int  // which of rows stays where it is, too; -1: none
-	keep bool // all do
+	hot  int  // index in rows of the version that also stays where it is; -1: none
+	keep bool // all stay
 }
 
-// goes reports whether what row n has elsewhere is removed.
+// goes reports whether the other copies of row n are removed.
 func (b *built) goes(n int) bool { return !b.keep && n != b.hot }
 
-// build makes packs of all crates and sends them on.
+// build makes packs of all crates and sends them.
 func (r *run) build(ctx context.Context, ready chan<- *built) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.Workers)
@@ -53,7 +53,7 @@ func (r *run) build(ctx context.Context, ready chan<- *built) error {
 
 func (r *run) outOfTime() bool { return !r.Deadline.IsZero() && time.Now().After(r.Deadline) }
 
-// pageSize is how many rows are read at a time.
+// pageSize is the number of rows that are read at a time.
 const pageSize = 1024
 
 // crates yields the rows of one name after the other.
@@ -94,7 +94,7 @@ type crateJob struct {
 	*run
 	memory *semaphore.Weighted
 	ready  chan<- *built
-	hot    crate.Key // stays where it is; zero: nothing does
+	hot    crate.Key // stays where it is; zero: none
 }
 
 func (r *run) hotOf(rows []catalog.Version) crate.Key {
@@ -128,15 +128,15 @@ func (c *crateJob) do(ctx context.Context, again, chosen []catalog.Version) erro
 	return nil
 }
 
-// share is how many of n versions go into the next pack, so that the last one is
-// not much smaller than the others.
+// share returns how many of n versions go into the next pack, so that the last one is not
+// much smaller than the others.
 func share(n int) int {
 	packs := (n + deep.MaxVersions - 1) / deep.MaxVersions
 	return (n + packs - 1) / packs
 }
 
-// packSome builds a pack and returns how many of the sources are done: they are in
-// it, or cannot be packed.
+// packSome builds a pack and returns how many of the sources are done: they are in it, or
+// cannot be packed.
 func (c *crateJob) packSome(ctx context.Context, sources []source) (done int, err error) {
 	cost := min(costOf(sources), c.Memory)
 	if err := c.memory.Acquire(ctx, cost); err != nil {
@@ -170,19 +170,19 @@ func (c *crateJob) packSome(ctx context.Context, sources []source) (done int, er
 	return p.Took, c.send(ctx, b)
 }
 
-// source is a version to pack, and the places to read it from: if one fails, the next.
+// source is a version to pack, and the places to read it from, to be tried in order.
 type source struct {
 	catalog.Version
 	places []store.Placement
 }
 
-// next gives the place up that was tried last, and reports whether there is another.
+// next drops the place that was tried last, and reports whether there is another.
 func (s *source) next() bool {
 	s.places = s.places[1:]
 	return len(s.places) > 0
 }
 
-// opened is how deep.Build gets at sources.
+// opened returns the sources in the form for deep.Build.
 func (c *crateJob) opened(ctx context.Context, sources []source) []deep.Source {
 	list := make([]deep.Source, len(sources))
 	for n := range sources {
@@ -201,20 +201,20 @@ func (c *crateJob) read(ctx context.Context, s *source) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(data)), err
 }
 
-// perByte is how much memory a pack takes while it is built, for a byte of the
-// .crates in it: what is distinct of their tars, three times.
+// perByte is the memory for building a pack, per byte of its .crates: the distinct content
+// of their tars, three times.
 const perByte = 7
 
-// costOf estimates the memory that packing takes.
+// costOf estimates the memory for packing, in bytes.
 func costOf(sources []source) int64 {
-	cost := int64(64 << 20) // of the encoders, and a tar
+	cost := int64(64 << 20) // for the encoders, and a tar
 	for n := range sources {
 		cost += perByte * sources[n].Size
 	}
 	return cost
 }
 
-// send hands a pack over.
+// send passes on a pack.
 func (c *crateJob) send(ctx context.Context, b *built) error {
 	b.hot = -1
 	for n := range b.rows {

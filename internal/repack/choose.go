@@ -11,17 +11,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// smallPack is how many versions a pack has at most that is put together with new
-// ones, and growth by how many times it may be larger than those that come: each
-// version is so packed a few times in all, however many follow it.
+// smallPack is the maximum number of versions of a pack that is merged with new versions,
+// and growth the maximum ratio of its size to theirs: so each version is packed only a few
+// times in all, however many follow it.
 const (
 	smallPack = deep.MaxVersions / 2
 	growth    = 4
 )
 
-// choose returns the rows of a crate to pack, oldest first, and how many of them are in
-// the deep archive already. Nothing, if fewer than atLeast are not. Versions in sparse
-// segments are as if they were in none.
+// choose returns the rows of a crate to pack, oldest first, and how many of them are
+// already in the deep archive. If fewer than atLeast are not, it returns none. Versions in
+// sparse segments count as not being there.
 func choose(rows []catalog.Version, atLeast int, sparse map[string]bool) (chosen []catalog.Version, merged int) {
 	var others []catalog.Version
 	fresh := 0
@@ -51,7 +51,7 @@ func choose(rows []catalog.Version, atLeast int, sparse map[string]bool) (chosen
 	return chosen, merged
 }
 
-// byPack divides rows by the pack that they are in, the one with the fewest first.
+// byPack groups rows by their pack, the smallest group first.
 func byPack(rows []catalog.Version) [][]catalog.Version {
 	packs := map[store.DeepPlace][]catalog.Version{}
 	for _, v := range rows {
@@ -69,15 +69,15 @@ func byPack(rows []catalog.Version) [][]catalog.Version {
 	return list
 }
 
-// older orders the rows of a crate. When they were published is not known; the
-// order of versions is near enough.
+// older orders the rows of a crate. Their time of publication is unknown; the order of
+// versions is close enough.
 func older(a, b catalog.Version) int {
 	return cmp.Or(semver.CompareText(a.ID.Version, b.ID.Version), cmp.Compare(a.ID.Version, b.ID.Version), slices.Compare(a.Checksum[:], b.Checksum[:]))
 }
 
-// newest returns which row of a crate is its newest version, or -1: what a build
-// that resolves today asks for. Yanked ones and pre-releases count where there are
-// no others.
+// newest returns the index of the newest version of a crate, or -1: the version that a
+// build resolves to today. Yanked versions and pre-releases count only if there are no
+// others.
 func newest(rows []catalog.Version) int {
 	best := -1
 	for n := range rows {

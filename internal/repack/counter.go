@@ -9,24 +9,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
-// A Counter counts what a plan names, crate by crate, so that it can be said what all
-// of it would take in the deep archive. It is a [plan.Sink] of a dry run.
+// A Counter counts what a plan names, crate by crate, to estimate its size in the deep
+// archive. It is a [plan.Sink] for a dry run.
 type Counter struct {
 	plan.Forgetful
-	now     counted             // of the crate that comes now
-	groups  [len(mosts)]counted // of those before it, by their versions
+	now     counted             // of the current crate
+	groups  [len(mosts)]counted // of the previous crates, by number of versions
 	tooLong int64
 }
 
-// mosts are how many versions a crate of each group has at most.
+// mosts are the maximum numbers of versions of a crate in each group.
 var mosts = [...]int{1, 4, 9, 19, 49, math.MaxInt}
 
-// counted is what some crates have.
+// counted is the totals of some crates.
 type counted struct {
-	name                      string  // of the only one
-	crates, versions, unknown int64   // unknown: versions that are not held, so of no known size
+	name                      string  // if there is only one
+	crates, versions, unknown int64   // unknown: versions that are not held, so their size is unknown
 	size                      int64   // of the others, bytes
-	packedSize, packedUnknown float64 // the same, each crate times its ratio
+	packedSize, packedUnknown float64 // the same, with each crate multiplied by its ratio
 }
 
 // Held implements [plan.Sink].
@@ -47,7 +47,7 @@ func (c *Counter) Group(_ context.Context, _ *catalog.Crate, _ *plan.Changes, it
 	return nil
 }
 
-// of counts a version of a crate. Those of one come together.
+// of counts a version of a crate. The versions of a crate come together.
 func (c *Counter) of(name string) *counted {
 	if c.now.name != name {
 		c.end()
@@ -57,7 +57,7 @@ func (c *Counter) of(name string) *counted {
 	return &c.now
 }
 
-// end adds the crate whose versions were counted to its group.
+// end adds the current crate to its group.
 func (c *Counter) end() {
 	n := c.now.versions
 	if n == 0 {

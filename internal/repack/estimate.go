@@ -13,12 +13,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Estimate is what the deep archive would take if all that a plan names were in it;
-// its fields are those of plan -deep -json. Sizes are bytes.
+// Estimate is what the deep archive would take if it had everything that a plan names. Its
+// fields are those of plan -deep -json. Sizes are in bytes.
 type Estimate struct {
 	Group
 	Unknown   int64      `json:"versions_of_unknown_size"` // that are not held
-	MeanBytes int64      `json:"mean_bytes"`               // which each of these is taken to have
+	MeanBytes int64      `json:"mean_bytes"`               // assumed size of each of these
 	Ratio     float64    `json:"ratio"`
 	CoreHours float64    `json:"core_hours"` // to pack all, and to rebuild each once from the disk
 	TooLong   int64      `json:"too_long"`   // versions that stay where they are
@@ -26,7 +26,7 @@ type Estimate struct {
 	Packed    *TallyJSON `json:"packed,omitzero"` // what the deep archive has already
 }
 
-// Group is the crates that have some number of versions.
+// Group is the crates with a certain number of versions.
 type Group struct {
 	Least       int   `json:"least"`
 	Most        int   `json:"most,omitzero"` // 0: no end
@@ -36,8 +36,8 @@ type Group struct {
 	PackedBytes int64 `json:"packed_bytes"`
 }
 
-// Estimate ends the counting. A version that is not held is taken to have mean bytes.
-// What the deep archive of the mirror in d has already is measured.
+// Estimate ends the counting. A version that is not held is assumed to have mean bytes. The
+// existing deep archive of the mirror in d is measured.
 func (c *Counter) Estimate(ctx context.Context, d *home.Dirs, mean int64) (*Estimate, error) {
 	e := c.estimate(mean)
 	folder, err := home.OpenIfThere(d.Deep)
@@ -80,7 +80,7 @@ func (c *Counter) estimate(mean int64) *Estimate {
 	return e
 }
 
-// Print tells a person; nil is nothing.
+// Print writes the estimate for a person; nil writes nothing.
 func (e *Estimate) Print(w io.Writer) error {
 	if e == nil {
 		return nil
@@ -113,7 +113,7 @@ func (e *Estimate) Print(w io.Writer) error {
 	return nil
 }
 
-// took is how long one core needs.
+// took returns how long one core needs.
 func (e *Estimate) took() string {
 	if e.CoreHours >= 10 {
 		return fmt.Sprintf("%.0f hours", e.CoreHours)
@@ -128,7 +128,7 @@ func total(counts map[string]int64) (n int64) {
 	return n
 }
 
-// span says how many versions a crate of the group has.
+// span describes the number of versions of a crate in the group.
 func (g *Group) span() string {
 	switch g.Most {
 	case g.Least:

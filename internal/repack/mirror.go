@@ -15,22 +15,22 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Options say what of a mirror is packed, and what is kept beside it.
+// Options say what to pack, and what to keep beside it.
 type Options struct {
-	Keep        bool          // loose files and bundles stay
-	Hot         bool          // the newest version of each crate stays where it is, too
-	Shard       crate.Shard   // whose crates are packed
-	AtLeast     int           // versions that a crate must have that are not packed
-	Workers     int           // packs that are built at a time; 0 = one a core
-	MaxDuration time.Duration // after which no pack is begun; 0 = no end
-	SegmentSize int64         // a segment is full once it has so many bytes
+	Keep        bool          // keep loose files and bundles
+	Hot         bool          // also keep the newest version of each crate where it is
+	Shard       crate.Shard   // of the crates to pack
+	AtLeast     int           // minimum number of unpacked versions of a crate
+	Workers     int           // packs built at a time; 0 = one per core
+	MaxDuration time.Duration // after which no pack is begun; 0 = no limit
+	SegmentSize int64         // size of a full segment, bytes
 	KeepOpen    bool          // the next run continues the last segment
-	// Watch shows how far the run is until stop is called.
+	// Watch shows the progress of the run until stop is called.
 	Watch func(look func() console.State) (stop func())
 	Log   *slog.Logger
 }
 
-// Mirror holds a mirror as a run does, and packs. The result is nil if that did not
+// Mirror opens a mirror as a run does, and packs. The result is nil if packing did not
 // begin.
 func Mirror(ctx context.Context, mirror home.Config, opt Options) (done *Done, err error) {
 	w, err := home.Hold(mirror)
@@ -56,8 +56,8 @@ func Mirror(ctx context.Context, mirror home.Config, opt Options) (done *Done, e
 	return opt.pack(ctx, w, job)
 }
 
-// Round packs what a round has brought to a mirror whose stores are open. Bundles
-// stay until Mirror frees them.
+// Round packs what a round has added to a mirror whose stores are open. Bundles stay until
+// Mirror frees them.
 func Round(ctx context.Context, w *home.Writer, opt Options) (*Done, error) {
 	job := opt.config()
 	job.Open = w.Store.Open
@@ -117,16 +117,16 @@ type bundles interface {
 	prune.Store
 }
 
-// heldOriginals removes what is in the deep archive too.
+// heldOriginals removes copies of what is in the deep archive.
 type heldOriginals struct {
 	store.Remover
 	w       *home.Writer
-	bundles bundles // nil: there are none
+	bundles bundles // nil: none
 	log     *slog.Logger
 }
 
-// minGarbage is which part of a bundle must be in the deep archive alone before the
-// rest of it is put into another.
+// minGarbage is the minimum share of a bundle that must be only in the deep archive before
+// the rest of it is copied to another bundle.
 const minGarbage = 0.5
 
 // FreeBundles implements Originals.

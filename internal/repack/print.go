@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Print prints the outcome of a run for a person.
+// Print writes the outcome of a run for a person.
 func (d *Done) Print(w io.Writer) {
 	if d.Versions == 0 {
 		fmt.Fprintln(w, "nothing to pack")
@@ -41,7 +41,7 @@ func (d *Done) Print(w io.Writer) {
 	problems.Print(w)
 }
 
-// Print says what segments, called name, have.
+// Print writes the content of segments, which it calls name.
 func (t *Tally) Print(w io.Writer, name string) {
 	fmt.Fprintf(w, "%s: %s in %s, %s of crates in %s (ratio %.3f)\n", name, human.Plural(t.Versions, "version"),
 		human.Plural(t.Packs, "pack"), human.Size(t.Size), human.Size(t.FileSize), t.Ratio())
@@ -57,20 +57,20 @@ func (t *Tally) Print(w io.Writer, name string) {
 	}
 }
 
-// TallyJSON is a Tally for programs: what the deep archive has.
+// TallyJSON is a Tally for programs: the content of the deep archive.
 type TallyJSON struct {
 	Segments      int64            `json:"segments"`
 	Packs         int64            `json:"packs"`
 	Versions      int64            `json:"versions"`
 	Bytes         int64            `json:"bytes"`      // of the .crates
 	FileBytes     int64            `json:"file_bytes"` // of the segments
-	Encoders      map[string]int64 `json:"encoders"`   // versions by what rebuilds them
-	Verbatim      map[string]int64 `json:"verbatim"`   // by why they are stored as they are
+	Encoders      map[string]int64 `json:"encoders"`   // number of versions by the encoder that rebuilds them
+	Verbatim      map[string]int64 `json:"verbatim"`   // number by the reason why they are stored unchanged
 	VerbatimBytes int64            `json:"verbatim_bytes"`
 	Damaged       int64            `json:"damaged_packs"`
 }
 
-// JSON is the tally for programs.
+// JSON returns the tally for programs.
 func (t *Tally) JSON() TallyJSON {
 	s := TallyJSON{Segments: t.Segments, Packs: t.Packs, Versions: t.Versions, Bytes: t.Size, FileBytes: t.FileSize,
 		Encoders: map[string]int64{}, Verbatim: map[string]int64{}, VerbatimBytes: t.VerbatimSize, Damaged: t.Damages}

@@ -6,18 +6,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Progress is how far a run is. Others may read it meanwhile.
+// Progress is the progress of a run. Other goroutines may read it meanwhile.
 type Progress struct {
-	Seen     atomic.Int64 // versions that were looked at
-	Versions atomic.Int64 // that were packed
-	Bytes    atomic.Int64 // of their .crates
-	Packed   atomic.Int64 // of their packs
+	Seen     atomic.Int64 // versions examined
+	Versions atomic.Int64 // versions packed
+	Bytes    atomic.Int64 // size of their .crates
+	Packed   atomic.Int64 // size of their packs
 }
 
-// maxFailures bounds the list of those that are named.
+// maxFailures bounds the list of failures.
 const maxFailures = 100
 
-// fail takes note of a version that could not be packed, or proved.
+// fail records a version that could not be packed or verified.
 func (r *run) fail(id crate.ID, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

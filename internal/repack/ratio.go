@@ -2,24 +2,23 @@ package repack
 
 import "math"
 
-// ratios is what a pack takes for a byte of the .crates in it, by how many versions of
-// its crate come together: docs/measurements.md, "The deep archive", names the crates,
-// and how far others are from it.
+// ratios is the size of a pack per byte of its .crates, by the number of versions packed
+// together. docs/measurements.md, "The deep archive", names the crates, and how much others
+// differ.
 var ratios = []struct {
 	versions int
 	ratio    float64
 }{{1, 0.88}, {2, 0.44}, {4, 0.245}, {8, 0.18}, {16, 0.125}, {32, 0.091}, {60, 0.070}}
 
-// What a GB of .crates takes of one core, in seconds: to find the encoder of each and
-// to compress, and to rebuild each from the disk and hash it. The source is the same.
+// Seconds of one core per GB of .crates: to find the encoder of each and to compress, and
+// to rebuild each from the disk and hash it. The source is the same.
 const (
 	packSeconds  = 500
 	proveSeconds = 200
 )
 
-// Ratio estimates what the deep archive takes for a byte of the .crates of a crate that
-// has so many versions. Between two measured numbers it is interpolated over the
-// logarithm.
+// Ratio estimates the size in the deep archive per byte of the .crates of a crate with a
+// number of versions. Between measured numbers it interpolates over the logarithm.
 func Ratio(versions int) float64 {
 	n := float64(share(max(versions, 1)))
 	for i := 1; i < len(ratios); i++ {

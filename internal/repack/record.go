@@ -16,15 +16,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Packs are recorded together when they have so many bytes, or after so long: what
-// a kill costs at most.
+// Packs are recorded together once they have this many bytes, or after this time: the
+// maximum loss after a kill.
 const (
 	recordBytes = 64 << 20
 	recordAfter = 30 * time.Second
 )
 
-// append writes a pack to the end of the current segment, durably. One without a Pack is
-// there already, and is only verified again.
+// append durably appends a pack to the current segment. A built without a Pack is there
+// already, and is only verified again.
 func (r *run) append(ctx context.Context, b *built) error {
 	if b.Pack != nil {
 		name, at, err := r.Segments.append(b.Pack)
@@ -46,8 +46,7 @@ func (r *run) append(ctx context.Context, b *built) error {
 
 func packSize(b *built) int64 { return b.rows[0].Deep.PackSize }
 
-// record proves what was appended, and says so; then what it takes the place of is
-// removed.
+// record verifies what was appended and records it; then it removes what that replaces.
 func (r *run) record(ctx context.Context) error {
 	err := r.proveAll(ctx)
 	r.pending = slices.DeleteFunc(r.pending, func(b *built) bool { return len(b.rows) == 0 })
@@ -73,7 +72,7 @@ func (r *run) record(ctx context.Context) error {
 	return r.publishFull(ctx)
 }
 
-// removeLoose removes the loose files of what was recorded, and then says that.
+// removeLoose removes the loose files of what was recorded, and then records that.
 func (r *run) removeLoose(ctx context.Context) error {
 	if r.Originals == nil {
 		return nil
@@ -100,11 +99,11 @@ func (r *run) removeLoose(ctx context.Context) error {
 	return r.Catalog.Commit(ctx, batch)
 }
 
-// hasFile reports whether a version has a loose file that repack removes. Earlier
-// bytes of a version keep theirs in republished/: there are few.
+// hasFile reports whether a version has a loose file that repack removes. Earlier bytes of
+// a version stay in republished/: there are few.
 func hasFile(v *catalog.Version) bool { return v.Loose && v.Republished == "" }
 
-// proveAll rebuilds from the disk every version that is pending.
+// proveAll rebuilds every pending version from the disk.
 func (r *run) proveAll(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.Workers)
@@ -119,9 +118,9 @@ func (r *run) proveAll(ctx context.Context) error {
 	return g.Wait()
 }
 
-// prove rebuilds the versions of a pack that rows name and compares them with the
-// checksums in the catalog. A pack that has been there before, and is bad, costs no
-// run: its versions keep what else they have.
+// prove rebuilds the versions of a pack that rows name and verifies them with the checksums
+// in the catalog. If a pack from before is bad, the run continues: its versions keep their
+// other copies.
 func (r *run) prove(ctx context.Context, b *built) error {
 	err := r.rebuild(ctx, b)
 	if err == nil || b.Pack != nil || ctx.Err() != nil {

@@ -1,36 +1,34 @@
-// Package repack moves what a mirror holds, in loose files or bundles, into the deep
-// archive (package deep is its format), where versions of a crate share what they have in
-// common. What is read from there costs time, so this is for crates that are seldom asked
-// for.
+// Package repack moves crates from loose files or bundles into the deep archive (package deep has
+// its format), where versions of a crate share their common content. Reading from there takes time,
+// so it is for rarely used crates.
 //
 // # Order
 //
-// Crates go one after the other by name, each oldest version first, so that a pack
-// has what is alike, and runs may end anywhere. For each pack:
+// Crates are packed by name, and each from the oldest version on, so that a pack has similar
+// content, and a run may end anywhere. For each pack:
 //
-//  1. Build: each version is read, and compared with the checksum in the catalog;
-//     the encoder is found that makes its stream of its tar again.
-//  2. Append: the pack goes to the end of the segment that is being written, which is
-//     synced.
-//  3. Prove: the packs are read back from the disk, and every version is rebuilt
-//     and hashed. One that is not what the catalog says ends the run, and nothing of
+//  1. Build: read each version and verify it with the checksum in the catalog; find
+//     the encoder that makes its stream again from its tar.
+//  2. Append: append the pack to the current segment, and sync
+//     the segment.
+//  3. Verify: read the packs back from the disk, and rebuild and hash every version.
+//     One that differs from the catalog ends the run, and nothing of
 //     the pack is recorded.
-//  4. Record: the catalog names the new place beside the old ones.
-//  5. Only then, and unless both shall be kept, loose files are removed. A bundle
-//     is removed once the rest of what is in it was put into another one.
+//  4. Record: add the new place to the old ones in the catalog.
+//  5. Remove: only then, and unless both are to be kept, remove loose files. A bundle
+//     is removed once the rest of its members were copied to another one.
 //
-// A kill or power cut between any two of these loses nothing: each row names a place
-// that has the bytes. In the middle of 5 it may also name a loose file that is gone,
-// which is no problem to verify as long as the pack is good; the next run completes that. A pack that no row names is
-// proved, and recorded, by the next run. A segment is never written to again when it
-// has its final name.
+// A kill or power failure between two steps loses nothing: each row names a place that has the
+// bytes. During step 5 it may also name a loose file that is gone, which verify accepts as long as
+// the pack is good; the next run completes that step. The next run also verifies and records packs
+// that no row names. A segment with its final name never changes.
 //
 // # Small packs
 //
-// New versions come in ones and twos, and a pack of one version is as large as the
-// version. So a pack with few versions is put together with those that come, in a new
-// pack; what no row names of a segment is garbage. When more than half of a segment is,
-// its versions are packed again, and the segment is removed.
+// New versions come in ones and twos, and a pack with one version is as large as that version. So a
+// pack with few versions is merged with new ones into a new pack. Packs that no row names are
+// garbage. When more than half of a segment is garbage, its versions are packed again, and the
+// segment is removed.
 package repack
 
 import (
@@ -57,46 +55,47 @@ type Catalog interface {
 	Commit(ctx context.Context, b catalog.Batch) error
 }
 
-// Config is a move into the deep archive.
+// Config configures a move into the deep archive.
 type Config struct {
 	Catalog  Catalog
 	Segments *Segments
 	// Open opens a version as a loose file or in a bundle.
 	Open      func(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error)
-	Originals Originals   // nil: both are kept
-	Shard     crate.Shard // whose crates are packed
-	// Hot keeps the newest version of each crate where it is, beside its place in
-	// the deep archive.
+	Originals Originals   // nil: originals are kept
+	Shard     crate.Shard // of the crates to pack
+	// Hot keeps the newest version of each crate where it is, in addition to the deep
+	// archive.
 	Hot bool
-	// AtLeast is how many versions of a crate there must be that are not in the
-	// deep archive, before they are put there. Fewer wait for others. Default 1.
+	// AtLeast is the minimum number of versions of a crate outside the deep archive before
+	// they are packed. Fewer wait for others. Default 1.
 	AtLeast  int
 	Deadline time.Time // when the run ends with what it has done; zero: never
-	Workers  int       // packs that are built at a time, one a core; default 1
-	Memory   int64     // that building packs may take, in bytes; default 1 GiB
-	KeepOpen bool      // the last segment is left for the next run to continue
+	Workers  int       // packs built at a time, each on one core; default 1
+	Memory   int64     // for building packs, bytes; default 1 GiB
+	KeepOpen bool      // leave the last segment for the next run to continue
 	Options  deep.Options
 	Progress *Progress // nil: not reported
 	Log      *slog.Logger
 }
 
-// Originals removes what is in the deep archive too.
+// Originals removes copies of what is in the deep archive.
 type Originals interface {
-	// RemoveLoose is that of [store.Remover].
+	// RemoveLoose is the method of [store.Remover].
 	RemoveLoose(ids []crate.ID) error
 	// FreeBundles removes bundles that no row of the catalog needs any more, and rewrites
 	// those that rows need little of.
 	FreeBundles(ctx context.Context) error
 }
 
-// errDeadline ends a run that has used up its time.
+// errDeadline ends a run at its deadline.
 var errDeadline = errors.New("out of time")
 
-// Run packs what is not in the deep archive. What cannot be read or packed is counted,
-// reported and left where it is; all else is packed. Done says how far it came.
+// Run packs what is not in the deep archive. Versions that cannot be read or packed are
+// counted, reported and left where they are; all others are packed. Done says how far it
+// came.
 //
-// Errors: the context's; those of the catalog and of the segments, after which
-// nothing more can be written. What was recorded by then stays.
+// Errors: the context's; those of the catalog and of the segments, after which nothing more
+// can be written. What was recorded by then stays.
 func Run(ctx context.Context, cfg Config) (Done, error) {
 	r := &run{Config: cfg, started: time.Now()}
 	r.fill()
@@ -120,14 +119,14 @@ func Run(ctx context.Context, cfg Config) (Done, error) {
 	return r.done, err
 }
 
-// Done is what a run has done.
+// Done is the result of a run.
 type Done struct {
 	Versions          int64 // packed
 	Size              int64 // of their .crates, in bytes
 	Packed            int64 // of their packs, in bytes
 	Verbatim          map[deep.Reason]int64
-	Waiting           int64 // versions that are too few of their crate
-	Merged            int64 // versions of small packs that were put together with others
+	Waiting           int64 // versions of crates with too few of them
+	Merged            int64 // versions of small packs that were merged with others
 	Failed            []Failure
 	FailedVersions    int64
 	LooseRemoved      int64
@@ -149,12 +148,12 @@ type run struct {
 	started time.Time
 	sparse  map[string]bool // segments whose versions are packed again
 
-	// Of the one goroutine that appends and records.
-	pending  []*built // appended, not yet recorded
+	// Fields of the one goroutine that appends and records.
+	pending  []*built // appended, not recorded yet
 	waiting  int64    // bytes of pending
 	recorded time.Time
 
-	mu   sync.Mutex // guards what others count: done.Failed, done.FailedVersions
+	mu   sync.Mutex // guards done.Failed and done.FailedVersions, which others count
 	done Done
 }
 
@@ -174,7 +173,7 @@ func (r *run) fill() {
 	r.done.Verbatim = map[deep.Reason]int64{}
 }
 
-// pack builds packs with many hands and commits them with one.
+// pack builds packs with many goroutines and commits them with one.
 func (r *run) pack(ctx context.Context) error {
 	ready := make(chan *built)
 	g, gctx := errgroup.WithContext(ctx)

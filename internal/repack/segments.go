@@ -16,23 +16,23 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Segments is a folder of segments; one is being written. It is for one run at a time,
-// which holds the mirror's lock.
+// Segments is a folder of segments; one is being written. Only one run, which holds the
+// mirror's lock, may use it at a time.
 type Segments struct {
 	folder durable.FS
-	shard  crate.Shard // whose crates are packed: the names of segments say so
+	shard  crate.Shard // of the crates to pack; part of the names of segments
 	target int64       // size at which a segment is full, in bytes
 	log    *slog.Logger
 
 	number  func(least int) (int, error)
 	next    int // number of the next segment
 	name    string
-	current *deep.Writer        // nil: the next pack begins one
+	current *deep.Writer        // nil: the next pack begins a segment
 	found   [][]catalog.Version // by pack: in unfinished segments, and not recorded
 }
 
-// OpenSegments takes up the folder where an earlier run left it. Packs of unfinished
-// segments that the catalog does not know are proved and recorded by [Run].
+// OpenSegments opens the folder and resumes unfinished segments. [Run] verifies and records
+// their packs that the catalog does not know.
 func OpenSegments(ctx context.Context, folder durable.FS, shard crate.Shard, target int64, known Catalog, log *slog.Logger) (*Segments, error) {
 	s := &Segments{folder: folder, shard: shard, target: target, log: log}
 	list, err := known.Segments(ctx)
@@ -58,7 +58,7 @@ func OpenSegments(ctx context.Context, folder durable.FS, shard crate.Shard, tar
 	return s, nil
 }
 
-// seen takes note of a number that is taken.
+// seen records a number that is in use.
 func (s *Segments) seen(name string) bool {
 	named, err := deep.ParseFileName(name)
 	if err == nil {
@@ -67,10 +67,10 @@ func (s *Segments) seen(name string) bool {
 	return err == nil
 }
 
-// resume takes up an unfinished segment.
+// resume opens an unfinished segment.
 func (s *Segments) resume(ctx context.Context, name string, known Catalog) error {
 	if _, err := s.folder.Stat(name); err == nil {
-		return deep.Publish(s.folder, name) // which was cut off between its two halves
+		return deep.Publish(s.folder, name) // interrupted between its two steps
 	}
 	w, err := deep.Resume(s.folder, name, func(d *deep.Directory) error {
 		rows, err := unrecorded(ctx, known, name, d)
@@ -79,7 +79,7 @@ func (s *Segments) resume(ctx context.Context, name string, known Catalog) error
 		}
 		return err
 	})
-	if errors.Is(err, durable.ErrLinked) { // its other name is in a snapshot (cp -al)
+	if errors.Is(err, durable.ErrLinked) { // it has another hard link, in a snapshot (cp -al)
 		if err := durable.Separate(s.folder, name+deep.PartExt); err != nil {
 			return err
 		}
@@ -103,8 +103,8 @@ func (s *Segments) resume(ctx context.Context, name string, known Catalog) error
 	return nil
 }
 
-// unrecorded returns the rows of what is in a pack and, as far as the catalog knows,
-// in no other.
+// unrecorded returns the rows of the versions in a pack that the catalog knows in no other
+// pack.
 func unrecorded(ctx context.Context, known Catalog, segment string, d *deep.Directory) (rows []catalog.Version, err error) {
 	held, err := known.Versions(ctx, d.Name)
 	for _, v := range held {
@@ -116,11 +116,11 @@ func unrecorded(ctx context.Context, known Catalog, segment string, d *deep.Dire
 	return rows, err
 }
 
-// reserve is how many bytes stay free, for the catalog and what else there is.
+// reserve is the number of bytes that stay free, for the catalog and other files.
 const reserve = 64 << 20
 
-// append writes a pack, durably, and says where. Errors: durable.ErrNoSpace before the
-// disk is full.
+// append durably writes a pack, and returns its place. Errors: durable.ErrNoSpace before
+// the disk is full.
 func (s *Segments) append(p *deep.Pack) (name string, at deep.Placement, err error) {
 	if err := durable.CheckFree(s.folder, "the folder of segments", p.Size(), 1, reserve); err != nil {
 		return "", at, err
@@ -159,7 +159,8 @@ func (s *Segments) isFull() bool {
 	return sum.FileSize >= s.target || sum.Packs >= deep.MaxPacks-maxPending
 }
 
-// maxPending is more than the packs that can be appended before isFull is asked.
+// maxPending is more than the number of packs that can be appended before isFull is
+// checked.
 const maxPending = 1 << 12
 
 // publish finishes the current segment, if any, and gives it its name.
@@ -177,17 +178,17 @@ func (s *Segments) publish() (name string, sum deep.Summary, err error) {
 	return name, sum, nil
 }
 
-// A Segment is open for reading.
+// A Segment is a segment open for reading.
 type Segment struct {
 	*deep.Reader
 	file durable.File
 	size int64
 }
 
-// Size is that of the file, in bytes.
+// Size returns the size of the file, in bytes.
 func (s *Segment) Size() int64 { return s.size }
 
-// Find rebuilds a version wherever in the segment it is; a key without checksum is
+// Find rebuilds a version from wherever in the segment it is; a key without checksum means
 // any bytes of the version. Errors: fs.ErrNotExist; *deep.DamageError.
 func (s *Segment) Find(ctx context.Context, key crate.Key) ([]byte, error) {
 	var damage error
@@ -202,7 +203,7 @@ func (s *Segment) Find(ctx context.Context, key crate.Key) ([]byte, error) {
 			}
 		}
 	}
-	if deep.IsDamage(damage) { // it may have been there
+	if deep.IsDamage(damage) { // the version may have been there
 		return nil, damage
 	}
 	return nil, fs.ErrNotExist
@@ -211,7 +212,7 @@ func (s *Segment) Find(ctx context.Context, key crate.Key) ([]byte, error) {
 // Close closes the file.
 func (s *Segment) Close() error { return s.file.Close() }
 
-// Open opens a segment, finished or not, as it is on the disk.
+// Open opens a segment, finished or not.
 func (s *Segments) Open(name string) (*Segment, error) { return OpenSegment(s.folder, name) }
 
 // OpenSegment opens a segment of a folder, finished or not.
@@ -244,7 +245,7 @@ func (s *Segments) Read(ctx context.Context, key crate.Key, at store.DeepPlace) 
 	return data, errors.Join(err, seg.Close())
 }
 
-// describe reads a finished segment: what is in it, and its checksum. Errors:
+// describe reads a finished segment and returns its content and its checksum. Errors:
 // fs.ErrNotExist.
 func (s *Segments) describe(ctx context.Context, name string) (b catalog.Bundle, err error) {
 	f, err := s.folder.Open(name)
@@ -262,7 +263,7 @@ func (s *Segments) describe(ctx context.Context, name string) (b catalog.Bundle,
 	return b, err
 }
 
-// size returns the bytes of a finished segment.
+// size returns the size of a finished segment.
 func (s *Segments) size(name string) (int64, error) {
 	info, err := s.folder.Stat(name)
 	if err != nil {
@@ -271,7 +272,7 @@ func (s *Segments) size(name string) (int64, error) {
 	return info.Size(), nil
 }
 
-// remove removes a finished segment, durably. One that is not there is success.
+// remove durably removes a finished segment. A missing one is not an error.
 func (s *Segments) remove(name string) error {
 	if err := s.folder.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -279,7 +280,7 @@ func (s *Segments) remove(name string) error {
 	return s.folder.SyncDir(".")
 }
 
-// Close leaves the segment that is being written for the next run.
+// Close leaves the current segment for the next run.
 func (s *Segments) Close() error {
 	if s.current == nil {
 		return nil

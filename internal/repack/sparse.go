@@ -10,8 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 )
 
-// adopt takes up the packs that a run has written that was cut off before it could
-// record them.
+// adopt records the packs that an earlier run wrote but was interrupted before recording.
 func (r *run) adopt(ctx context.Context) error {
 	for _, rows := range r.Segments.found {
 		if err := r.append(ctx, &built{rows: rows, keep: true}); err != nil {
@@ -22,8 +21,8 @@ func (r *run) adopt(ctx context.Context) error {
 	return r.record(ctx)
 }
 
-// markPublished records that segments are whole which got their name from a run that
-// was cut off before it could say so.
+// markPublished records as whole the segments that an earlier run published but was
+// interrupted before recording.
 func (r *run) markPublished(ctx context.Context) error {
 	segments, err := r.Catalog.Segments(ctx)
 	if err != nil {
@@ -47,7 +46,7 @@ func (r *run) markPublished(ctx context.Context) error {
 	return nil
 }
 
-// findSparse finds the segments whose rows name less than half of them.
+// findSparse finds the segments of which less than half is named by rows.
 func (r *run) findSparse(ctx context.Context) error {
 	segments, err := r.Catalog.Segments(ctx)
 	if err != nil {
@@ -73,7 +72,7 @@ func (r *run) findSparse(ctx context.Context) error {
 	return nil
 }
 
-// finish ends a run that came to the end of the catalog.
+// finish ends a run that reached the end of the catalog.
 func (r *run) finish(ctx context.Context) error {
 	if !r.KeepOpen {
 		if err := r.publish(ctx); err != nil {
@@ -115,7 +114,7 @@ func (r *run) removeSparse(ctx context.Context) error {
 		return err
 	}
 	for name := range r.sparse {
-		if live[name] > 0 { // something of it could not be packed again
+		if live[name] > 0 { // part of it could not be packed again
 			continue
 		}
 		if err := r.Segments.remove(name); err != nil {
@@ -129,8 +128,8 @@ func (r *run) removeSparse(ctx context.Context) error {
 	return nil
 }
 
-// held returns the rows of a crate that are in the deep archive, are not packed again,
-// and have copies elsewhere that repack shall remove.
+// held returns the rows of a crate that are in the deep archive, are not packed again, and
+// have other copies that repack must remove.
 func (r *run) held(rows, chosen []catalog.Version, hot crate.Key) (list []catalog.Version) {
 	if r.Originals == nil {
 		return nil
@@ -148,7 +147,7 @@ func (r *run) held(rows, chosen []catalog.Version, hot crate.Key) (list []catalo
 	return list
 }
 
-// count counts what a crate has.
+// count counts the versions of a crate.
 func (r *run) count(rows, chosen []catalog.Version, merged int) {
 	r.done.Merged += int64(merged)
 	r.Progress.Seen.Add(int64(len(rows)))
@@ -162,7 +161,7 @@ func (r *run) count(rows, chosen []catalog.Version, merged int) {
 	}
 }
 
-// countPack counts a pack that was written.
+// countPack counts a written pack.
 func (r *run) countPack(p *deep.Pack) {
 	r.done.Packed += p.Size()
 	for i := range p.Versions {

@@ -7,7 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// State is the state of a run on so many versions.
+// State returns the state of a run on total versions, for a progress display.
 func (p *Progress) State(total int64) func() console.State {
 	return func() console.State {
 		seen, versions, bytes, packed := p.Seen.Load(), p.Versions.Load(), p.Bytes.Load(), p.Packed.Load()

@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Tally is what segments have.
+// Tally is the content of segments.
 type Tally struct {
 	Segments, Packs, Versions int64
 	Size                      int64 // of the .crates, in bytes
@@ -18,7 +18,7 @@ type Tally struct {
 	Encoders                  map[deflate.Encoder]int64
 	Verbatim                  map[deep.Reason]int64
 	VerbatimSize              int64
-	Damaged                   []error // packs that were left out, some of them
+	Damaged                   []error // packs that were left out, the first ones
 	Damages                   int64
 }
 
@@ -41,10 +41,10 @@ func (t *Tally) Add(d *deep.Directory) {
 	}
 }
 
-// Ratio is the size of the segments for a byte of their .crates.
+// Ratio returns the size of the segments per byte of their .crates.
 func (t *Tally) Ratio() float64 { return float64(t.FileSize) / float64(max(t.Size, 1)) }
 
-// fail takes note of damage.
+// fail records damage.
 func (t *Tally) fail(err error) {
 	t.Damages++
 	if len(t.Damaged) < maxFailures {
@@ -52,8 +52,8 @@ func (t *Tally) fail(err error) {
 	}
 }
 
-// TallyOf reads the directories of all segments in a folder: 32 KiB at most of each
-// pack, and no content.
+// TallyOf reads the directories of all segments in a folder: at most 32 KiB of each pack,
+// and no content.
 func TallyOf(ctx context.Context, folder durable.Reader) (*Tally, error) {
 	entries, err := folder.ReadDir(".")
 	if err != nil {
@@ -75,7 +75,7 @@ func TallyOf(ctx context.Context, folder durable.Reader) (*Tally, error) {
 func (t *Tally) addSegment(ctx context.Context, folder durable.Reader, name string) error {
 	seg, err := OpenSegment(folder, name)
 	if err != nil {
-		if errors.Is(err, deep.ErrFormat) { // empty still, or not a segment
+		if errors.Is(err, deep.ErrFormat) { // still empty, or not a segment
 			t.fail(err)
 			return nil
 		}

@@ -5,7 +5,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Verdict is the verdict on a run that packed.
+// Verdict returns the verdict on a run that packed.
 func (d *Done) Verdict() error {
 	switch {
 	case d.FailedVersions > 0:

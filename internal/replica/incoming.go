@@ -19,22 +19,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Incoming is a folder into which objects that a root names come, to be looked at before
-// anything is made of them.
+// Incoming is a folder for downloaded objects that a root names, to be checked before use.
 type Incoming struct {
 	From bucket.Reader
 	To   durable.FS
-	Dir  string // in To; must be there
+	Dir  string // in To; must exist
 	Log  *slog.Logger
 }
 
-// Open opens an object that was fetched.
+// Open opens a downloaded object.
 func (in *Incoming) Open(f *root.File) (durable.File, error) {
 	return in.To.Open(path.Join(in.Dir, f.Name))
 }
 
-// Fetch brings an object of a folder of the bucket, unless it is there already. Errors:
-// *download.WrongError, and as download.File.
+// Fetch downloads an object of a folder of the bucket, unless it is here already. Errors:
+// *download.WrongError, and those of download.File.
 func (in *Incoming) Fetch(ctx context.Context, dir string, f *root.File) error {
 	name := path.Join(in.Dir, f.Name)
 	there, err := in.To.Open(name)
@@ -52,8 +51,8 @@ func (in *Incoming) Fetch(ctx context.Context, dir string, f *root.File) error {
 	return download.File(ctx, in.From, root.Key(dir, f.Name), download.Want{Size: f.Size, Checksum: f.SHA256}, in.To, name)
 }
 
-// ReadList reads the list of a bundle that was fetched. A line that cannot be used, or that names what
-// cannot be in the bundle, ends it.
+// ReadList reads the downloaded list of a bundle. It stops at a line that is invalid, or that names
+// what cannot be in the bundle.
 func (in *Incoming) ReadList(ctx context.Context, of, list *root.File, each func(*lists.ManifestEntry) error) error {
 	f, err := in.Open(list)
 	if err != nil {
@@ -80,7 +79,7 @@ func (in *Incoming) ReadList(ctx context.Context, of, list *root.File, each func
 	return nil
 }
 
-// Tidy empties the folder: what was in it has been taken.
+// Tidy empties the folder once its content was used.
 func (in *Incoming) Tidy() error {
 	entries, err := in.To.ReadDir(in.Dir)
 	for _, e := range entries {

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// FetchIndex fetches what the index in a folder lacks of a chain, and returns it in the
-// order to apply it.
+// FetchIndex downloads the part of a chain that the index in a folder lacks, and returns it
+// in the order in which to apply it.
 func (in *Incoming) FetchIndex(ctx context.Context, dir string, x *root.Index) (links []root.File, err error) {
 	links, err = missing(ctx, dir, x)
 	for i := range links {
@@ -25,7 +25,7 @@ func (in *Incoming) FetchIndex(ctx context.Context, dir string, x *root.Index) (
 	return links, err
 }
 
-// missing are the links of a chain after the last one whose commit is there. A chain
+// missing returns the links of a chain after the last one whose commit is here. The chain
 // may have been begun again since.
 func missing(ctx context.Context, dir string, x *root.Index) ([]root.File, error) {
 	if _, err := os.Stat(filepath.Join(dir, "HEAD")); errors.Is(err, fs.ErrNotExist) {
@@ -55,7 +55,7 @@ func missing(ctx context.Context, dir string, x *root.Index) ([]root.File, error
 	return x.Chain, nil
 }
 
-// MoveIndex applies links that were fetched.
+// MoveIndex applies downloaded links.
 func (in *Incoming) MoveIndex(ctx context.Context, dir string, links []root.File) error {
 	for i := range links {
 		if err := in.apply(ctx, dir, &links[i]); err != nil {
@@ -71,7 +71,7 @@ func (in *Incoming) apply(ctx context.Context, dir string, link *root.File) erro
 		return err
 	}
 	defer f.Close()
-	// How much an index may shrink is for the writer to judge, who was asked.
+	// The writer, who was asked, has decided how much an index may shrink.
 	_, err = carry.Apply(ctx, clone.Config{Dir: dir, AcceptShrink: true, Log: in.Log}, f, root.IndexCommit(link.Name))
 	return err
 }

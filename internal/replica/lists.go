@@ -11,14 +11,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// maxList bounds a list, in bytes: 3 million lines of its own.
+// maxList bounds a list, in bytes: 3 million of our lines.
 const maxList = 1 << 30
 
-// batch is how many rows are written at a time.
+// batch is the number of rows that are written at a time.
 const batch = 4096
 
-// A ListError says that a list beside a bundle does not say what the root says. Nothing
-// of it was believed.
+// A ListError says that a list beside a bundle contradicts the root. Nothing in it was
+// used.
 type ListError struct {
 	List string
 	Err  error
@@ -28,7 +28,7 @@ func (e *ListError) Error() string { return fmt.Sprintf("%s cannot be used: %v",
 
 func (e *ListError) Unwrap() error { return e.Err }
 
-// checkLists downloads the lists of bundles, and checks them before any is believed.
+// checkLists downloads the lists of bundles, and checks all of them before any is used.
 func (r *Replica) checkLists(ctx context.Context, bundles []*root.File) error {
 	for _, f := range bundles {
 		if len(f.Lists) == 0 {
@@ -61,8 +61,8 @@ func (r *Replica) checkLists(ctx context.Context, bundles []*root.File) error {
 	return nil
 }
 
-// adopt tells the catalog what is in a bundle whose lists were checked, and then that it
-// knows all of it.
+// adopt records in the catalog the content of a bundle whose lists were checked, and then
+// that all of it is recorded.
 func (r *Replica) adopt(ctx context.Context, f *root.File) error {
 	rows := make([]catalog.Version, 0, batch)
 	flush := func() error {

@@ -14,14 +14,14 @@ import (
 
 const prefix = "clonecratesio_replica_"
 
-// Requests are the requests to a bucket, counted.
+// Requests counts the requests to a bucket.
 type Requests struct {
 	bucket.Reader
 	total *prometheus.CounterVec
 	bytes prometheus.Counter
 }
 
-// Count counts the requests to a bucket.
+// Count returns b with its requests counted.
 func Count(b bucket.Reader) *Requests {
 	return &Requests{
 		Reader: b,
@@ -77,8 +77,8 @@ func (c counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Collectors returns the numbers of a replica, and of the requests that it and its
-// readers made.
+// Collectors returns the metrics of a replica, and of the requests that it and its readers
+// made.
 func (r *Replica) Collectors(requests *Requests) []prometheus.Collector {
 	gauge := func(name, help string, value func(State) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, func() float64 { return value(r.State()) })
@@ -96,7 +96,7 @@ func (r *Replica) Collectors(requests *Requests) []prometheus.Collector {
 	}
 }
 
-// Summary is where a replica stands, for those who run it.
+// Summary is the condition of a replica, for operators.
 type Summary struct {
 	Bucket     string    `json:"bucket"`
 	Generation int64     `json:"generation"`
@@ -107,7 +107,7 @@ type Summary struct {
 	Error      string    `json:"error,omitzero"`
 }
 
-// Summary returns where the replica stands.
+// Summary returns the condition of the replica.
 func (r *Replica) Summary() Summary {
 	s := r.State()
 	sum := Summary{Bucket: r.cfg.Bucket.String(), Generation: s.Root.Generation, Written: s.Root.Written, Taken: s.Taken, Seen: s.Seen, Behind: s.Behind}

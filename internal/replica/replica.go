@@ -1,36 +1,34 @@
-// Package replica keeps a folder up to date with a mirror in a bucket, for readers: its
-// catalog and its index. Crates stay in the bucket, from where package remote reads them.
-// It only reads the bucket, so there may be any number of replicas.
+// Package replica keeps the catalog and the index of a folder up to date with a mirror in a
+// bucket, for readers. Crates stay in the bucket, from where package remote reads them. It
+// only reads the bucket, so there may be any number of replicas.
 //
-// # How it keeps up
+// # Updates
 //
-// Once a second the root (package root) is asked for, unless it is still the one that
-// was taken last. Another one is taken in this order, and counts when all of it has
-// been done:
+// Once per second it requests the root (package root) if that has changed. A new root is
+// applied in these steps, and counts once all are done:
 //
-//  1. The lists of bundles that the catalog does not know, and the bundles of git that
-//     the index lacks, are downloaded and checked: name, size, SHA-256, and of lists
-//     every line. Segments of the deep archive say themselves what is in them: their
-//     directories are read. If anything is not what the root names, nothing has happened.
-//  2. The index moves to the root's commit, unless git finds something wrong with what
-//     came. Lines of crates that the catalog does not know are not shown yet.
-//  3. The catalog gets the members of the bundles and segments, and of each that it is whole.
-//  4. The catalog forgets what is in no bundle that the root names.
-//  5. The root is kept, in the folder replica of the state folder.
+//  1. Download and check the lists of bundles that the catalog does not know, and the git
+//     bundles that the index lacks: name, size, SHA-256, and in lists
+//     every line. Segments of the deep archive have no list: read their
+//     directories. If anything is not what the root names, nothing has changed.
+//  2. Move the index to the root's commit, unless git finds something wrong with what
+//     was downloaded. Lines of crates that the catalog does not know are not shown yet.
+//  3. Record the members of the bundles and segments, and then that each is whole.
+//  4. Remove from the catalog what is in no bundle that the root names.
+//  5. Store the root, in the folder replica of the state folder.
 //
-// A kill between any two of them costs that work, not what is served: each step leaves
-// a state that can be read, and the next run begins with the first again. A catalog
-// that is not there begins with the snapshot that the root names, if it is good, so
-// that lists of bundles need not be read from the first on.
+// A kill between two steps costs only their work: each step leaves a readable state, and the
+// next run begins with the first step again. A new catalog begins with the snapshot that the
+// root names, if it is good, so that not all lists of bundles must be read.
 //
-// As long as the bucket cannot be reached, or has a root that cannot be taken, what was
-// taken last is served; [State] says since when and why.
+// While the bucket cannot be reached, or has an unusable root, the last one that was applied
+// is served; [State] says since when and why.
 //
-// # What is trusted
+// # Trust
 //
-// That the root is the mirror's: who can write it can say what the mirror holds. Nothing
-// else: what it names is hashed, and crates are hashed before they are given out. A root
-// that is older than the one that was taken is refused.
+// A replica trusts the root: anyone who can write it decides what the mirror holds. It trusts
+// nothing else: everything that the root names is hashed, and crates are hashed before they
+// are served. A root older than the last one is refused.
 package replica
 
 import (
@@ -50,69 +48,69 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// What a replica keeps below the state folder. That there is such a folder is the mark of
-// a replica.
+// Files of a replica below the state folder. This folder marks a replica.
 const (
 	folder   = "replica"
 	rootFile = folder + "/root.json" // that was taken last
-	incoming = folder + "/incoming"  // lists and bundles of git, until they were taken
+	incoming = folder + "/incoming"  // lists and git bundles, until they were used
 )
 
-// Config of [Open].
+// Config configures [Open].
 type Config struct {
-	Dirs   home.Dirs // of the folder that is kept; made if it is not there
+	Dirs   home.Dirs // the replica's folders; made if they do not exist
 	Bucket bucket.Reader
 	// Show is called with the files of the bucket that may be read from now on: before the
 	// catalog names new ones, and after it has dropped others. It may be nil.
 	Show  func(*root.Root)
-	Owner durable.Owner               // what the lock says of its holder
-	Disk  func(durable.FS) durable.FS // wraps every folder that is written to; if nil, none
-	// Interval is the time between two looks at the root. If 0, a second.
+	Owner durable.Owner               // recorded in the lock as its holder
+	Disk  func(durable.FS) durable.FS // wraps every folder that is written to; if nil, none is wrapped
+	// Interval is the time between two requests for the root. If 0, a second.
 	Interval time.Duration
-	// Patience is how long a bucket may be silent that is asked for its root until State
-	// says so, and how long Open waits that has something to serve: requests are repeated
-	// for minutes. If 0, five seconds.
+	// Patience is how long a request for the root may take until State reports the silence,
+	// and how long Open waits if it has something to serve: requests are repeated for
+	// minutes. If 0, five seconds.
 	Patience time.Duration
-	// Log gets what the operator should know. If nil, it is dropped.
+	// Log receives what the operator should know. If nil, nothing is logged.
 	Log *slog.Logger
 }
 
-// State is where a replica stands.
+// State is the condition of a replica.
 type State struct {
-	Root   *root.Root // that was taken last; nil: none yet. It must not be changed
-	Taken  time.Time  // when that was, by this process or one before
+	Root   *root.Root // the last one applied; nil: none yet. It must not be changed
+	Taken  time.Time  // when it was applied, by this process or an earlier one
 	Seen   time.Time  // when the bucket last had that root; zero: not since the start
-	Behind time.Time  // since when there is something wrong; zero: nothing is
+	Behind time.Time  // since when something is wrong; zero: nothing is
 	Err    error      // what is wrong
 }
 
-// Replica is a folder that is kept, by one process at a time.
+// Replica is a folder that follows a bucket. One process uses it at a time.
 type Replica struct {
 	cfg    Config
 	writer *home.Writer
 	in     Incoming
-	tag    bucket.Tag // of the root that was taken; empty: ask for all of it
+	tag    bucket.Tag // of the applied root; empty: request all of it
 
 	mu    sync.Mutex // guards what follows
 	state State
 }
 
-// ForeignError: the folder is a mirror by itself. A replica would forget what it holds.
+// A ForeignError says that the folder is a mirror itself. A replica would remove what it
+// holds from its catalog.
 type ForeignError struct{ Dir string }
 
 func (e *ForeignError) Error() string {
 	return fmt.Sprintf("%s is a mirror of its own, and no replica of one in a bucket: give the replica another folder", e.Dir)
 }
 
-// IsReplica reports whether the folder is one that a replica keeps.
+// IsReplica reports whether the folder belongs to a replica.
 func IsReplica(d *home.Dirs) bool {
 	info, err := os.Stat(filepath.Join(d.State(), folder))
 	return err == nil && info.IsDir()
 }
 
-// Open opens the folder of a replica, and takes the root that the bucket has. If that fails, or
-// takes long, and an earlier root was taken, that one can be served, and State says what is wrong.
-// Errors: *ForeignError; *durable.HeldError; those of Step if there is nothing to serve.
+// Open opens the folder of a replica, and applies the bucket's root. If that fails, or takes long,
+// and an earlier root was applied, that one can be served, and State says what is wrong. Errors:
+// *ForeignError; *durable.HeldError; those of Step if there is nothing to serve.
 func Open(ctx context.Context, cfg Config) (_ *Replica, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -152,8 +150,8 @@ func Open(ctx context.Context, cfg Config) (_ *Replica, err error) {
 	return r, nil
 }
 
-// first looks at the root, not for long if there is something to serve: Follow resumes
-// what was cut off.
+// first does the first step, but not for long if there is something to serve: Follow
+// resumes it.
 func (r *Replica) first(ctx context.Context) error {
 	if r.state.Root != nil {
 		var stop context.CancelFunc
@@ -164,7 +162,7 @@ func (r *Replica) first(ctx context.Context) error {
 	return err
 }
 
-// load reads the root that was taken before, and opens the catalog that goes with it.
+// load reads the root that was applied before, and opens its catalog.
 func (r *Replica) load() error {
 	if err := r.writer.State.MkdirAll(incoming); err != nil {
 		return err
@@ -196,7 +194,7 @@ func (r *Replica) load() error {
 	return nil
 }
 
-// State returns where the replica stands.
+// State returns the condition of the replica.
 func (r *Replica) State() State {
 	r.mu.Lock()
 	defer r.mu.Unlock()

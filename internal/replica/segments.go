@@ -19,19 +19,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 )
 
-// packedRow is a line of the file in which it is noted what a segment says of itself,
-// until the catalog knows it.
+// packedRow is a line of the file that records the content of a segment until it is in the
+// catalog.
 type packedRow struct {
 	Key  crate.Key
 	Size int64
 	At   store.DeepPlace
 }
 
-// rowsName is the name of that file.
+// rowsName returns the name of that file.
 func (r *Replica) rowsName(f *root.File) string { return path.Join(r.in.Dir, f.Name+".rows") }
 
-// checkSegments notes what segments say of themselves, before any of it is believed.
-// Those that are damaged are returned: what can be read of them counts.
+// checkSegments records the content of segments before any of it is used. It returns the
+// damaged ones, whose readable part counts.
 func (r *Replica) checkSegments(ctx context.Context, segments []*root.File) (damaged map[string]bool, err error) {
 	damaged = map[string]bool{}
 	for _, f := range segments {
@@ -42,8 +42,8 @@ func (r *Replica) checkSegments(ctx context.Context, segments []*root.File) (dam
 	return damaged, nil
 }
 
-// checkSegment reads only the directories, and the bytes between them where a request
-// would cost more.
+// checkSegment reads only the directories, and the bytes between them if a request would
+// cost more.
 func (r *Replica) checkSegment(ctx context.Context, f *root.File) (damaged bool, err error) {
 	source := overlay.New(r.cfg.Bucket)
 	source.ReadAhead = true
@@ -104,8 +104,8 @@ func noteDirectory(segment string, d *deep.Directory, to *json.Encoder) error {
 	return nil
 }
 
-// adoptSegment tells the catalog what is in a segment that was checked, and then that it
-// knows all of it, unless it is damaged.
+// adoptSegment records in the catalog the content of a checked segment, and then that all
+// of it is recorded, unless the segment is damaged.
 func (r *Replica) adoptSegment(ctx context.Context, f *root.File, damaged bool) error {
 	file, err := r.in.To.Open(r.rowsName(f))
 	if err != nil {

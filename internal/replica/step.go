@@ -13,13 +13,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// maxWait bounds the time between two looks while something is wrong.
+// maxWait bounds the time between two steps while something is wrong.
 const maxWait = 15 * time.Second
 
 var errSilent = errors.New("the bucket does not answer")
 
-// Follow looks at the root until ctx ends: every Interval, and less often while
-// something is wrong.
+// Follow checks the root until ctx ends: every Interval, and less often while something is
+// wrong.
 func (r *Replica) Follow(ctx context.Context) {
 	wait, told := r.cfg.Interval, ""
 	if err := r.State().Err; err != nil {
@@ -54,14 +54,14 @@ func (r *Replica) Follow(ctx context.Context) {
 	}
 }
 
-// jittered keeps many replicas from asking at the same time.
+// jittered randomizes a duration, so that many replicas do not ask at the same time.
 func jittered(d time.Duration) time.Duration {
 	return d - d/8 + rand.N(d/4+1)
 }
 
-// Step looks at the root once, and takes it if it is another one. Errors: those of the
-// bucket, *download.WrongError, root.ErrFormat, *BackError, *ListError, and those of the
-// folder; the replica is then what it was, or on its way.
+// Step requests the root once, and applies a new one. Errors: those of the bucket,
+// *download.WrongError, root.ErrFormat, *BackError, *ListError, and those of the folder;
+// the replica is then unchanged, or partly updated.
 func (r *Replica) Step(ctx context.Context) (changed bool, err error) {
 	answered := r.await()
 	next, tag, err := root.Read(ctx, r.cfg.Bucket, r.tag)
@@ -78,7 +78,8 @@ func (r *Replica) Step(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-// await has State say that the bucket is silent, if it is, until answered is called.
+// await makes State report that the bucket does not answer, if it does not, until answered
+// is called.
 func (r *Replica) await() (answered func()) {
 	said := make(chan struct{})
 	timer := time.AfterFunc(r.cfg.Patience, func() {
@@ -95,7 +96,7 @@ func (r *Replica) await() (answered func()) {
 	}
 }
 
-// note remembers how a step has ended.
+// note records how a step ended.
 func (r *Replica) note(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,8 +108,8 @@ func (r *Replica) note(err error) {
 	}
 }
 
-// BackError: the bucket has an older root than the one that was taken, or one of another
-// mirror.
+// A BackError says that the bucket has an older root than the applied one, or the root of
+// another mirror.
 type BackError struct{ Was, Is *root.Root }
 
 func (e *BackError) Error() string {

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// take makes the folder what a root says, as the package comment has it.
+// take applies a root to the folder, in the steps of the package comment.
 func (r *Replica) take(ctx context.Context, next *root.Root) error {
 	if err := r.begin(ctx, next); err != nil {
 		return err
@@ -67,8 +67,8 @@ func (r *Replica) take(ctx context.Context, next *root.Root) error {
 	return r.in.Tidy()
 }
 
-// either is what the next root names, and bundles that the last one named as well: rows
-// of these are in the catalog until it has forgotten them.
+// either returns what the next root names, and also bundles that the last one named: their
+// rows are in the catalog until they are removed.
 func either(last, next *root.Root) *root.Root {
 	if last == nil {
 		return next
@@ -79,7 +79,7 @@ func either(last, next *root.Root) *root.Root {
 	return &all
 }
 
-// begin opens the catalog, one that is not there from the snapshot if that is good.
+// begin opens the catalog, or makes a new one from the snapshot if that is good.
 func (r *Replica) begin(ctx context.Context, next *root.Root) error {
 	if r.writer.Catalog != nil {
 		return nil
@@ -97,7 +97,7 @@ func (r *Replica) begin(ctx context.Context, next *root.Root) error {
 	if err := r.writer.OpenCatalog(); err != nil {
 		return err
 	}
-	// It has what its writer had, also on the writer's own disk.
+	// The snapshot has what its writer held, including what was only on the writer's disk.
 	return r.forget(ctx, next)
 }
 
@@ -113,9 +113,9 @@ func (r *Replica) install(ctx context.Context, s *root.Snapshot) error {
 	return catalog.Install(ctx, r.cfg.Dirs.Catalog(), f, s.Size, s.SHA256)
 }
 
-// compare tells which bundles a catalog lacks, and whether it knows some that are not
-// named any more. A bundle never changes: one that has, or two roots of one mirror that
-// say different things of it, are refused.
+// compare returns which bundles a catalog lacks, and whether it knows bundles that are no
+// longer named. A bundle never changes: if one has changed, or two roots of a mirror
+// contradict each other, that is an error.
 func compare(known []catalog.Bundle, named []root.File) (fresh []*root.File, gone bool, err error) {
 	have := make(map[string]crate.Checksum, len(known))
 	for _, b := range known {
@@ -137,9 +137,9 @@ func compare(known []catalog.Bundle, named []root.File) (fresh []*root.File, gon
 	return fresh, len(have) > 0, nil
 }
 
-// forget takes from the catalog what the root does not name. Crates that were in a
-// bundle that went may be in one that stays, as well: the catalog knows one place of
-// each, so the others are read again.
+// forget removes from the catalog what the root does not name. Crates of a removed bundle
+// may also be in one that stays, and the catalog knows only one place of each, so the
+// others are read again.
 func (r *Replica) forget(ctx context.Context, next *root.Root) error {
 	lost, err := r.writer.Catalog.Keep(ctx, names(next.Bundles), names(next.Segments))
 	if err != nil || lost == 0 {
@@ -182,7 +182,7 @@ func (r *Replica) segmentsAgain(ctx context.Context, next *root.Root) error {
 	return nil
 }
 
-// both are the files that a catalog knows and a root names.
+// both returns the files that a catalog knows and a root names.
 func both(known []catalog.Bundle, named []root.File) (files []*root.File) {
 	for i := range named {
 		if slices.ContainsFunc(known, func(b catalog.Bundle) bool { return b.Name == named[i].Name }) {

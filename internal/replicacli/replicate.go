@@ -1,5 +1,5 @@
-// Package replicacli is the command that brings a mirror home from another one: its
-// flags, its help and its exit codes. Package replicate does the work.
+// Package replicacli has the command that copies a mirror from another one: its flags, its
+// help and its exit codes. Package replicate does the work.
 package replicacli
 
 import (
@@ -41,7 +41,7 @@ type replicateConfig struct {
 //go:embed help/replicate.txt
 var help string
 
-// Replicate is the command.
+// Replicate returns the command.
 func Replicate(a *program.App) *cli.Command {
 	var cfg replicateConfig
 	list := []cli.Flag{
@@ -62,10 +62,10 @@ func Replicate(a *program.App) *cli.Command {
 	}
 }
 
-// isAddress tells an address of a bucket from a folder.
+// isAddress reports whether a text is the address of a bucket, not a folder.
 func isAddress(text string) bool { return strings.Contains(text, "://") }
 
-// check refuses flags that contradict each other, before anything is touched.
+// check rejects contradicting flags, before anything is touched.
 func (cfg *replicateConfig) check() error {
 	switch web := strings.HasPrefix(cfg.to, "http://") || strings.HasPrefix(cfg.to, "https://"); {
 	case web:
@@ -111,7 +111,7 @@ func (cfg *replicateConfig) run(ctx context.Context, a *program.App) error {
 	return result.Verdict()
 }
 
-// source opens what is brought home.
+// source opens the mirror to copy.
 func (cfg *replicateConfig) source(ctx context.Context, job *replicate.Config, log *slog.Logger) (err error) {
 	if isAddress(cfg.from) {
 		job.From, err = address.OpenReader(ctx, cfg.from, address.Options{Log: log})
@@ -134,8 +134,8 @@ func (cfg *replicateConfig) source(ctx context.Context, job *replicate.Config, l
 	return nil
 }
 
-// locate finds what a mirror that is served shows to others, where the address names all
-// of that mirror: no root is right there, and one is below.
+// locate finds what a served mirror offers to peers, if the address names the whole mirror:
+// no root is directly there, but one is below.
 func (cfg *replicateConfig) locate(ctx context.Context, job *replicate.Config, log *slog.Logger) error {
 	if !locate.IsRoot(cfg.from) || strings.HasSuffix(cfg.from, peer.Prefix) {
 		return nil
@@ -149,14 +149,14 @@ func (cfg *replicateConfig) locate(ctx context.Context, job *replicate.Config, l
 		return err
 	}
 	if _, err := from.Head(ctx, root.Name); err != nil {
-		return ctx.Err() // what is wrong is said of the address that was given
+		return ctx.Err() // the error will name the given address
 	}
 	job.From, cfg.from = from, below
 	return nil
 }
 
-// servedIndex is where git fetches the index of a mirror that serve shows at an address;
-// empty: it is no such address.
+// servedIndex returns the git URL of the index of a mirror served at an address, or "" if
+// it is not such an address.
 func servedIndex(from string) string {
 	base, ok := strings.CutSuffix(from, peer.Prefix)
 	if !ok || !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
@@ -165,7 +165,7 @@ func servedIndex(from string) string {
 	return base + gitweb.Prefix + gitweb.IndexName
 }
 
-// destination has what comes pushed into a bucket.
+// destination makes the replication push what it copies to a bucket.
 func (cfg *replicateConfig) destination(ctx context.Context, job *replicate.Config, log *slog.Logger) error {
 	var b bucket.Bucket
 	b, err := address.Open(ctx, cfg.to, address.Options{Log: log})

@@ -19,8 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// A MembersError says that a bundle, though it is what the peer's root names, has in it
-// what it must not have.
+// A MembersError says that a bundle is what the peer's root names, but has wrong members.
 type MembersError struct{ Reasons []string }
 
 func (e *MembersError) Error() string {
@@ -32,17 +31,17 @@ func (e *MembersError) Error() string {
 	return text
 }
 
-// maxReasons bounds how many are looked for.
+// maxReasons bounds the number of reasons.
 const maxReasons = 1000
 
-// checking is the check of one bundle: of its bytes beside its list, and meanwhile of the
-// list beside the index and what is held.
+// checking is the check of one bundle: of its bytes against its list, and meanwhile of the
+// list against the index and what is held.
 type checking struct {
 	of *root.File
 	judging
 }
 
-// judging is what is found out about the crates of a bundle or segment.
+// judging is the check of the crates of a bundle or segment.
 type judging struct {
 	j        *replication
 	verdicts []judgement // by crate, in the order of the file
@@ -53,23 +52,23 @@ type judging struct {
 		rows []catalog.Version
 	}
 	unnamed  int64
-	min, max string // names
+	min, max string // smallest and largest name
 	bytes    int64
 }
 
-// judgement is what the index and the catalog say of a crate.
+// judgement is what the index and the catalog say about a crate.
 type judgement byte
 
 const (
 	unnamed judgement = iota // no index names it
 	current                  // the index names these bytes
-	yanked                   // and says that it is yanked
+	yanked                   // it names them, and says that they are yanked
 	earlier                  // the index names other bytes
 
-	held judgement = 1 << 7 // a bit beside these: the catalog has these bytes already
+	held judgement = 1 << 7 // a flag in addition: the catalog already has these bytes
 )
 
-// run reads a bundle to its last byte, beside its list, and judges every member.
+// run reads a whole bundle, compares it with its list, and judges every member.
 func (c *checking) run(ctx context.Context, file io.ReaderAt) error {
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error { return c.compare(ctx, file) })
@@ -77,7 +76,7 @@ func (c *checking) run(ctx context.Context, file io.ReaderAt) error {
 	return both.Wait()
 }
 
-// compare reads a bundle to its last byte, beside its list.
+// compare reads a whole bundle and compares it with its list.
 func (c *checking) compare(ctx context.Context, file io.ReaderAt) error {
 	listed, stop := iter.Pull2(c.j.members(ctx, c.of))
 	defer stop()
@@ -102,7 +101,7 @@ func (c *checking) compare(ctx context.Context, file io.ReaderAt) error {
 	return nil
 }
 
-// judge asks of every member of the list what the index and the catalog say.
+// judge judges every member of the list by the index and the catalog.
 func (c *checking) judge(ctx context.Context) error {
 	for m, err := range c.j.members(ctx, c.of) {
 		if err == nil && len(c.verdicts) >= c.of.Entries {
@@ -155,7 +154,7 @@ func (g *judging) judge(ctx context.Context, key crate.Key) (v judgement, err er
 	}
 	for i := range rows {
 		if rows[i].Version == key.Version && rows[i].Checksum == key.Checksum {
-			return v | held, nil // as the version's or as what it was
+			return v | held, nil // as current or as earlier bytes
 		}
 	}
 	for i := range rows {
@@ -175,8 +174,8 @@ func (g *judging) judge(ctx context.Context, key crate.Key) (v judgement, err er
 	return v, nil
 }
 
-// rows returns the rows of a crate, read once for members in order: the catalog does not
-// change while crates are judged.
+// rows returns the rows of a crate, which are read once because members are in order; the
+// catalog does not change while crates are judged.
 func (g *judging) rows(ctx context.Context, name string) (rows []catalog.Version, err error) {
 	if g.last.name != name {
 		if rows, err = g.j.w.Catalog.Versions(ctx, name); err != nil {
@@ -194,7 +193,7 @@ func (g *judging) refuse(format string, args ...any) error {
 	return nil
 }
 
-// end asks what has to be asked of all of them.
+// end does the checks that concern all crates.
 func (g *judging) end(ctx context.Context, of *root.File) error {
 	if len(g.verdicts) != of.Entries || g.bytes != of.Bytes {
 		return &MembersError{[]string{fmt.Sprintf("%d crates of %d bytes are in it, the root says %d of %d", len(g.verdicts), g.bytes, of.Entries, of.Bytes)}}
@@ -211,7 +210,7 @@ func (g *judging) end(ctx context.Context, of *root.File) error {
 	return nil
 }
 
-// line is what the index says of a version; nil: nothing.
+// line returns the index's entry for a version; nil if there is none.
 func (j *replication) line(ctx context.Context, id crate.ID) (*index.Entry, error) {
 	path := crate.IndexPath(id.Name)
 	if j.last == nil || j.last.Path != path {

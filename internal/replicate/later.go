@@ -13,14 +13,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 )
 
-// came reports whether this run has brought a row: it is no pin against the other bytes
-// that the same peer has of the version, from before it was published again.
+// came reports whether this run has recorded a row: it is then not a pin that forbids other
+// bytes of the version from the same peer, from before it was published again.
 func (j *replication) came(row *catalog.Version) bool {
 	return j.taken[row.Bundle] || j.taken[row.Deep.Segment]
 }
 
-// later looks for what the index names in the place of crates, in all that the peer has: a
-// version that was published again has its later bytes in another bundle or segment.
+// later looks in all files of the peer for the bytes that the index names in place of
+// crates: a version that was published again has its later bytes in another bundle or
+// segment.
 func (g *judging) later(ctx context.Context) error {
 	if err := g.inLists(ctx); err != nil {
 		return err
@@ -64,7 +65,7 @@ func (g *judging) inLists(ctx context.Context) error {
 	return nil
 }
 
-// inSegments reads the directories of segments, wherever those are.
+// inSegments reads the directories of segments, here or at the peer.
 func (g *judging) inSegments(ctx context.Context) error {
 	source := overlay.New(g.j.cfg.From)
 	source.ReadAhead = true
@@ -81,7 +82,7 @@ func (g *judging) inSegments(ctx context.Context) error {
 		}
 		for d, err := range deep.OpenKnown(f.Name, file, f.Size).Directories() {
 			if err != nil || ctx.Err() != nil {
-				break // it is looked at when it comes
+				break // it is checked when it is downloaded
 			}
 			for n := range d.Versions {
 				delete(g.before, d.Versions[n].Key)

@@ -10,19 +10,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// batch is how many rows are written at a time.
+// batch is the number of rows that are written at a time.
 const batch = 4096
 
-// recording writes what a check has found into the catalog.
+// recording writes the results of a check to the catalog.
 type recording struct {
 	j        *replication
-	n        int               // how many were added
-	named    []catalog.Version // that the index names, or did
+	n        int               // number of rows added
+	named    []catalog.Version // that the index names, or named
 	unnamed  []catalog.Version
 	recorded time.Time // zero: nothing yet
 }
 
-// add records a crate at a place. The row has only ID, checksum and size.
+// add records a crate at a place. The given row has only ID, checksum and size.
 func (r *recording) add(ctx context.Context, row catalog.Version, place store.Placement, v judgement) (err error) {
 	if r.n++; r.recorded.IsZero() {
 		r.recorded = time.Now()
@@ -60,7 +60,7 @@ func (r *recording) flush(ctx context.Context) error {
 	return err
 }
 
-// record has the catalog say of the members of a bundle what their check has found.
+// record records the checked members of a bundle in the catalog.
 func (j *replication) record(ctx context.Context, name string, f *root.File, verdicts []judgement) error {
 	rec := recording{j: j}
 	for m, err := range j.members(ctx, f) {

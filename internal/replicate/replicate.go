@@ -1,13 +1,13 @@
-// Package replicate brings a mirror home from a bucket, from another mirror over HTTP, or
-// from a folder: by whole bundles and segments of the deep archive, some dozens of them
-// are a registry.
+// Package replicate copies a mirror from a bucket, from another mirror over HTTP, or from a
+// folder, in whole bundles and segments of the deep archive; a registry has some dozens of
+// them.
 //
-// # The order of things
+// # Order
 //
-// The index comes first: the puller's own, which is the judge of all that follows; the
-// peer's, if there is no other. Then, for each bundle whose bytes are not here:
+// The index comes first: this mirror's own, which decides about everything else, or if
+// there is none, the peer's. Then, for each bundle whose bytes are not here:
 //
-//	downloaded in ranges, resumed where a kill cut it off, and meanwhile
+//	downloaded in ranges, resumed after a kill, and meanwhile
 //	  hashed as a whole: it is what the peer's root names
 //	  every member decoded, hashed and compared: with the list beside the bundle, with
 //	  what the index names, with the pins of what is held
@@ -15,17 +15,17 @@
 //	  -> recorded in the catalog, as verified where the index names it
 //	  -> pushed, where the destination is a bucket
 //
-// A segment comes in the same way. It has no list: its directories say what is in it, and
-// every crate is rebuilt.
+// A segment is copied in the same way. It has no list: its directories have its content,
+// and every crate is rebuilt.
 //
-// A member with other bytes than the pin of its version, or than the index names, has the
-// whole bundle refused: nothing of it is published, and the others continue. Bytes that a
-// version had before it was published again are no such thing, if some bundle of the peer
-// has the later ones, too; they are kept as those that others took the place of. What no
-// index names is kept, and counts as unverified.
+// If a member has bytes other than the pin of its version, or other than the index names,
+// the whole bundle is refused: nothing of it is published, and the replication continues
+// with the next. Earlier bytes of a version that was published again are an exception, if
+// some bundle of the peer has the later ones, too; they are kept as superseded. Versions
+// that no index names are kept, and count as unverified.
 //
-// A last run of the main job, without upstream, brings the catalog up to date with the
-// index, and counts what is missing.
+// Finally, a run of package mirror without upstream updates the catalog from the index, and
+// counts what is missing.
 package replicate
 
 import (
@@ -51,20 +51,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Config is what is brought home, and where to.
+// Config says what to copy, and where to.
 type Config struct {
 	From      bucket.Reader
-	FromIndex string      // URL or folder of the peer's index, for git, where its root names none; empty: none
-	Home      home.Config // of the mirror that is filled; its Bundles.Write must be set
-	IndexURL  string      // the puller's own index; empty: what is here, or the peer's
+	FromIndex string      // URL or folder of the peer's index, for git, if its root names none; empty: none
+	Home      home.Config // of the mirror to fill; its Bundles.Write must be set
+	IndexURL  string      // this mirror's own index; empty: the existing one, or the peer's
 	Push      *push.Pusher
 	Progress  *mirror.Progress
 	Log       *slog.Logger // must not be nil
 }
 
-// Run brings home what is not here. Errors: fs.ErrNotExist, root.ErrFormat if there is no
+// Run copies what is not here. Errors: fs.ErrNotExist, root.ErrFormat if there is no
 // mirror; *durable.HeldError, durable.ErrNoSpace; those of clone.Update and mirror.Run.
-// What was refused is in the result.
+// Refused files are in the result.
 func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 	r, _, err := root.Read(ctx, cfg.From, "")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -93,7 +93,7 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 	return job.res, cfg.Push.Round(ctx, push.Round{Commit: job.res.Commit, Complete: job.res.Complete(), Missing: job.res.Summary.Missing})
 }
 
-// replication is one run.
+// replication is the state of one Run.
 type replication struct {
 	cfg  *Config
 	w    *home.Writer
@@ -101,15 +101,15 @@ type replication struct {
 	res  *Result
 
 	deep  durable.FS      // nil: the peer has no segments
-	taken map[string]bool // bundles and segments that this run has brought, by their names here
+	taken map[string]bool // bundles and segments that this run has copied, by their names here
 
-	in     replica.Incoming // lists, and bundles of git
+	in     replica.Incoming // lists, and git bundles
 	index  *index.Index
 	lookup *index.Lookup
-	last   *index.Crate // that was looked up
+	last   *index.Crate // the last one looked up
 }
 
-// incoming is the folder, in the state folder, for files that are not checked yet.
+// incoming is the folder for unchecked files, in the state folder.
 const incoming = "replicating"
 
 func (j *replication) run(ctx context.Context, st store.Store) error {
@@ -133,7 +133,7 @@ func (j *replication) run(ctx context.Context, st store.Store) error {
 	return j.in.Tidy()
 }
 
-// updateIndex makes the index what is to judge.
+// updateIndex updates the index that decides about crates.
 func (j *replication) updateIndex(ctx context.Context) error {
 	dir, log := j.cfg.Home.Dirs.Index, j.cfg.Log
 	here := isIndex(dir)
@@ -165,15 +165,15 @@ func (j *replication) updateIndex(ctx context.Context) error {
 	return fmt.Errorf("%s shows no index: say with -index-url where this mirror gets its own", j.cfg.From)
 }
 
-// isIndex reports whether there is an index in a folder: bare, or with a working tree.
+// isIndex reports whether a folder has an index: bare, or with a working tree.
 func isIndex(dir string) bool {
 	_, bare := os.Stat(filepath.Join(dir, "HEAD"))
 	_, tree := os.Stat(filepath.Join(dir, ".git"))
 	return bare == nil || tree == nil
 }
 
-// peersName is a file with the commit up to which the index here is a peer's, or with
-// nothing while one is brought. It stays the peer's until a sync brings another.
+// peersName is a file with the commit up to which the index here is a peer's; it is empty
+// while one is copied. The index stays the peer's until a sync brings another.
 const peersName = "peers-index"
 
 func (j *replication) isPeers(ctx context.Context) bool {
@@ -181,7 +181,7 @@ func (j *replication) isPeers(ctx context.Context) bool {
 	return err == nil && (len(commit) == 0 || string(commit) == j.commit(ctx))
 }
 
-// commit is that of the index that is here; empty: it is none of git.
+// commit returns the commit of the index here, or "" if it is not in git.
 func (j *replication) commit(ctx context.Context) string {
 	ix, err := j.cfg.Home.Dirs.OpenIndex(ctx, j.cfg.Log)
 	if err != nil {
@@ -191,7 +191,7 @@ func (j *replication) commit(ctx context.Context) string {
 	return ix.Commit()
 }
 
-// peersIndex brings the peer's index, and notes that it is one.
+// peersIndex copies the peer's index, and records that it is the peer's.
 func (j *replication) peersIndex(ctx context.Context, bring func() error) error {
 	j.res.Index = "the peer's index, as there was no other: what it names is what the peer says"
 	if err := durable.WriteFile(j.w.State, peersName, nil); err != nil {
@@ -203,7 +203,8 @@ func (j *replication) peersIndex(ctx context.Context, bring func() error) error 
 	return durable.WriteFile(j.w.State, peersName, []byte(j.commit(ctx)))
 }
 
-// ownIndex notes that the index here is the puller's from now on, which no peer's replaces.
+// ownIndex records that the index here is this mirror's own from now on, which no peer's
+// replaces.
 func (j *replication) ownIndex() error {
 	err := j.w.State.Remove(peersName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -221,8 +222,8 @@ func (j *replication) openIndex(ctx context.Context) (err error) {
 	return nil
 }
 
-// catchUp is a run of the main job without upstream: it brings the catalog up to date
-// with the index, and counts what is missing.
+// catchUp does a run of package mirror without upstream: it updates the catalog from the
+// index, and counts what is missing.
 func (j *replication) catchUp(ctx context.Context, st store.Store) (err error) {
 	j.res.Summary, err = mirror.Run(ctx, mirror.Config{
 		Config: plan.Config{
@@ -234,8 +235,8 @@ func (j *replication) catchUp(ctx context.Context, st store.Store) (err error) {
 	return err
 }
 
-// offline is the fetcher of a run without upstream: crates that the bundles did not bring
-// come with another run.
+// offline is the fetcher of a run without upstream: crates that were not in the bundles
+// need another run.
 type offline struct{}
 
 // Fetch implements mirror.Fetcher.

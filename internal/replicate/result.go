@@ -10,25 +10,25 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Result is what became of it.
+// Result is the result of a replication.
 type Result struct {
 	From         string
 	Root         *root.Root
-	Index        string // whose it is, for people
+	Index        string // whose index it is, for people
 	Commit       string // of the index; empty: a plain folder
-	Bundles      int    // that came
-	Here         int    // that were here already
-	Segments     int    // of the deep archive, that came
-	SegmentsHere int    // that were here already
-	Versions     int64  // in all that came
-	Bytes        int64  // of all that came
+	Bundles      int    // copied
+	Here         int    // already here
+	Segments     int    // of the deep archive, copied
+	SegmentsHere int    // already here
+	Versions     int64  // in everything copied
+	Bytes        int64  // of everything copied
 	Unnamed      int64  // of Versions: no index names them
 	Refused      []Refusal
 	Summary      *mirror.Summary
 }
 
-// Complete reports whether all came that the peer has, and the peer has all that the
-// index names.
+// Complete reports whether everything of the peer was copied, and the peer has everything
+// that the index names.
 func (r *Result) Complete() bool {
 	complete := len(r.Refused) == 0 && len(r.Root.Writers) > 0 && r.Commit == r.Root.Index.Commit
 	for _, w := range r.Root.Writers {
@@ -43,7 +43,7 @@ type Refusal struct {
 	Err  error
 }
 
-// Print says what became of it.
+// Print writes the result for a person.
 func (r *Result) Print(w io.Writer) {
 	came := human.Plural(int64(r.Bundles), "bundle")
 	if r.Segments+r.SegmentsHere > 0 {
@@ -60,7 +60,7 @@ func (r *Result) Print(w io.Writer) {
 	}
 }
 
-// Verdict is the error that a replication deserves which went through to its end.
+// Verdict returns the error of a completed replication.
 func (r *Result) Verdict() error {
 	if n := len(r.Refused); n > 0 {
 		return verdict.Integrityf("%d files of %s were refused, and nothing of them was published: ask who keeps that mirror", n, r.From)

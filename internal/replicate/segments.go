@@ -17,7 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// takeSegment brings one segment of the deep archive home.
+// takeSegment copies one segment of the deep archive.
 func (j *replication) takeSegment(ctx context.Context, f *root.File) error {
 	folder, name := j.deep, path.Join(arriving, f.Name)
 	check := &unpacking{of: f}
@@ -50,7 +50,7 @@ func (j *replication) takeSegment(ctx context.Context, f *root.File) error {
 	return nil
 }
 
-// segmentName is the name of the next segment.
+// segmentName returns the name of the next segment.
 func (j *replication) segmentName(ctx context.Context) (string, error) {
 	entries, err := j.deep.ReadDir(".")
 	if err != nil {
@@ -83,17 +83,17 @@ func (j *replication) segmentName(ctx context.Context) (string, error) {
 	return deep.FileName(next), nil
 }
 
-// unpacking is the check of one segment: every crate of it is rebuilt.
+// unpacking is the check of one segment, which rebuilds every crate.
 type unpacking struct {
 	of *root.File
 	judging
 }
 
-// rebuildMemory bounds what all rebuilds together take, in bytes; one that needs more
-// has it to itself.
+// rebuildMemory bounds the memory of all rebuilds together, in bytes; a rebuild that needs
+// more runs alone.
 const rebuildMemory = 1 << 30
 
-// run judges every crate of a segment, and rebuilds it, on all cores.
+// run judges and rebuilds every crate of a segment, on all cores.
 func (u *unpacking) run(ctx context.Context, file io.ReaderAt) error {
 	r, err := deep.Open(u.of.Name, file, u.of.Size)
 	if err != nil {
@@ -140,7 +140,7 @@ func (u *unpacking) judgePack(ctx context.Context, d *deep.Directory) error {
 	return nil
 }
 
-// costOf is what a pack takes of memory while each of its crates is rebuilt, in bytes.
+// costOf returns the memory for rebuilding the crates of a pack, in bytes.
 func costOf(d *deep.Directory) (most int64) {
 	if d == nil {
 		return 0
@@ -151,7 +151,7 @@ func costOf(d *deep.Directory) (most int64) {
 	return most
 }
 
-// rebuildPack rebuilds every crate of a pack, and compares it with what the pack says.
+// rebuildPack rebuilds every crate of a pack, and verifies it with the pack's checksum.
 func rebuildPack(ctx context.Context, r *deep.Reader, d *deep.Directory) error {
 	var wrong []string
 	err := r.Check(ctx, d, deep.Crates, func(n int, err error) {
@@ -168,7 +168,7 @@ func rebuildPack(ctx context.Context, r *deep.Reader, d *deep.Directory) error {
 	return err
 }
 
-// recordSegment has the catalog say of the crates of a segment what their check has found.
+// recordSegment records the checked crates of a segment in the catalog.
 func (j *replication) recordSegment(ctx context.Context, name string, f *root.File, verdicts []judgement) error {
 	file, err := j.deep.Open(name)
 	if err != nil {

@@ -20,20 +20,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// arriving is the folder, in that of bundles, of bundles that are on their way.
+// arriving is the folder for unfinished downloads of bundles, in the folder of bundles.
 const arriving = ".replicating"
 
-// kind is what bundles and segments differ in.
+// kind has the differences between bundles and segments.
 type kind struct {
 	folder durable.FS
 	files  []root.File
 	known  func(context.Context) ([]catalog.Bundle, error)
 	take   func(context.Context, *root.File) error
-	here   *int // counts those that are here
+	here   *int // counts those already here
 }
 
-// takeAll takes every segment and bundle whose bytes are not here. Segments come first:
-// most of what was published again was packed before.
+// takeAll copies every segment and bundle whose bytes are not here. Segments come first,
+// because most versions that were published again were packed before that.
 func (j *replication) takeAll(ctx context.Context) error {
 	if j.deep != nil {
 		err := j.takeKind(ctx, kind{j.deep, j.root.Segments, j.w.Catalog.Segments, j.takeSegment, &j.res.SegmentsHere})
@@ -80,8 +80,8 @@ func (j *replication) takeKind(ctx context.Context, k kind) error {
 	return nil
 }
 
-// isRefusal tells what is wrong with a bundle from what is wrong with the way here, or
-// with the disk.
+// isRefusal reports whether an error concerns the bundle itself, and not its transfer or
+// the disk.
 func isRefusal(err error) bool {
 	var wrong *download.WrongError
 	var list *replica.ListError
@@ -89,7 +89,7 @@ func isRefusal(err error) bool {
 	return errors.As(err, &wrong) || errors.As(err, &list) || errors.As(err, &members)
 }
 
-// take brings one bundle home.
+// take copies one bundle.
 func (j *replication) take(ctx context.Context, f *root.File) error {
 	if len(f.Lists) != 1 {
 		return &replica.ListError{List: f.Name, Err: fmt.Errorf("%d lists are beside it, want one", len(f.Lists))}
@@ -123,10 +123,10 @@ func (j *replication) take(ctx context.Context, f *root.File) error {
 	return nil
 }
 
-// fetch downloads a bundle or segment, and checks it before it gets a name. A file that
-// was checked by a run that was then killed is checked again. A failure that is not the
-// file's, such as a peer that goes away while the check asks for something else, does not
-// discard it: the next run resumes.
+// fetch downloads a bundle or segment, and checks it before it gets a name. A file that a
+// killed run had checked is checked again. An error that does not concern the file, such as
+// a peer that goes down while the check asks it for something else, does not discard the
+// file: the next run resumes.
 func (j *replication) fetch(ctx context.Context, folder durable.FS, dir string, f *root.File, check func(io.ReaderAt) error) error {
 	name := path.Join(arriving, f.Name)
 	file, err := folder.Open(name)
@@ -146,13 +146,13 @@ func (j *replication) fetch(ctx context.Context, folder durable.FS, dir string, 
 		err = check(file)
 	}
 	err = errors.Join(err, file.Close())
-	if ctx.Err() == nil && (damaged || isRefusal(err)) { // else it is kept: it took hours to come
+	if ctx.Err() == nil && (damaged || isRefusal(err)) { // otherwise it is kept: downloading it took hours
 		err = errors.Join(err, folder.Remove(name))
 	}
 	return err
 }
 
-// deciding is a check that says of its errors whether they are about the file.
+// deciding returns a check that marks its errors that concern the file.
 func deciding(check func(io.ReaderAt) error) func(io.ReaderAt) error {
 	return func(file io.ReaderAt) error {
 		err := check(file)
@@ -163,7 +163,7 @@ func deciding(check func(io.ReaderAt) error) func(io.ReaderAt) error {
 	}
 }
 
-// members yields what the list of a bundle says, which was compared with the bundle.
+// members yields the members in the list of a bundle, which was compared with the bundle.
 func (j *replication) members(ctx context.Context, f *root.File) iter.Seq2[bundle.Member, error] {
 	return func(yield func(bundle.Member, error) bool) {
 		err := j.readList(ctx, f, &f.Lists[0], func(e *lists.ManifestEntry) error {
@@ -180,8 +180,8 @@ func (j *replication) members(ctx context.Context, f *root.File) iter.Seq2[bundl
 
 var errStop = errors.New("enough")
 
-// readList reads a list that has come. What it must not say is a *replica.ListError, which
-// has its bundle refused, and not the end of a run.
+// readList reads a downloaded list. Wrong content is a *replica.ListError, which refuses
+// the bundle but does not end the run.
 func (j *replication) readList(ctx context.Context, f, list *root.File, each func(*lists.ManifestEntry) error) error {
 	var ours error
 	err := j.in.ReadList(ctx, f, list, func(e *lists.ManifestEntry) error {

@@ -15,20 +15,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 )
 
-// ErrFormat: it is no root of this format; another program wrote it.
+// ErrFormat means that an object is not a root in this format; another program wrote it.
 var ErrFormat = errors.New("not a root of this program")
 
-// Bounds of what a root may name.
+// Limits for what a root may name.
 const (
 	maxFiles   = 1 << 20 // of bundles, of segments
 	maxLists   = 8       // beside one
-	maxChain   = 1 << 16 // bundles of git
+	maxChain   = 1 << 16 // git bundles
 	maxWriters = 1 << 12
-	maxName    = 240 // bytes: file systems take 255
-	maxWord    = 255 // bytes, of what is there for people
+	maxName    = 240 // bytes: file systems allow 255
+	maxWord    = 255 // length of a text for people, bytes
 )
 
-// Parse reads a root that may be hostile. Errors: ErrFormat.
+// Parse parses a root that may be hostile. Errors: ErrFormat.
 func Parse(data []byte) (*Root, error) {
 	r, err := parse(data)
 	if err != nil {
@@ -67,7 +67,7 @@ func parse(data []byte) (*Root, error) {
 	return r, nil
 }
 
-// sorted is the root with its lists in their order, and no list that is nil.
+// sorted returns the root with its lists sorted, and no nil lists.
 func (r *Root) sorted() *Root {
 	s := *r
 	s.Written = r.Written.UTC().Truncate(time.Second)
@@ -88,7 +88,7 @@ func byName(files []File) []File {
 	return sorted
 }
 
-// check refuses what no writer of ours says.
+// check rejects what our writers never write.
 func (r *Root) check() error {
 	if r.Generation < 1 || r.Epoch < 1 {
 		return fmt.Errorf("generation %d, epoch %d", r.Generation, r.Epoch)
@@ -178,8 +178,8 @@ func (s *Snapshot) check(generation int64) error {
 	return s.File.check(checkName)
 }
 
-// checkSuperseded takes keys of objects alone, and none that the root names: they are
-// removed.
+// checkSuperseded accepts only keys of objects that the root does not name, because they
+// are removed.
 func (r *Root) checkSuperseded() error {
 	if len(r.Superseded) > maxFiles {
 		return errors.New("it supersedes too much")
@@ -198,7 +198,7 @@ func (r *Root) checkSuperseded() error {
 	return nil
 }
 
-// checkFiles checks a list, which has every name once.
+// checkFiles checks a list, in which names must be unique.
 func checkFiles(files []File, name func(string) error) error {
 	seen := make(map[string]bool, len(files))
 	for n := range files {

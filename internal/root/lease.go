@@ -14,16 +14,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// Holder is who wants to write.
+// Holder identifies a writer.
 type Holder struct {
-	Shard string // "": all of the mirror
-	ID    string // random, of the mirror folder: the holder of its lock may take its own lease over
+	Shard string // "": the whole mirror
+	ID    string // random, of the mirror's folder: the holder of its lock may take over its own lease
 	Owner string // for people
 }
 
-// A HeldError says that another writer holds a lease which excludes the wanted one.
+// A HeldError says that another writer holds a lease that excludes the wanted one.
 type HeldError struct {
-	Shard, Owner string    // of the other one
+	Shard, Owner string    // of the other writer
 	Until        time.Time // by its clock, unless it is renewed
 }
 
@@ -35,7 +35,7 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("%s is being written by %s, whose lease ends at %s if it has died", what, e.Owner, e.Until.UTC().Format(time.RFC3339))
 }
 
-// lease is lease.json.
+// lease is the content of lease.json.
 type lease struct {
 	Format  int    `json:"format"`
 	Epoch   int64  `json:"epoch"` // the highest that was given out
@@ -54,7 +54,7 @@ type hold struct {
 
 const maxLease = 1 << 20 // bytes
 
-// readLease reads the leases, none if there never was one.
+// readLease reads the leases; none if there never was one.
 func readLease(ctx context.Context, b bucket.Reader) (*lease, bucket.Condition, error) {
 	data, object, err := bucket.ReadAll(ctx, b, LeaseName, bucket.Ask{}, maxLease)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -98,16 +98,15 @@ func (l *lease) put(ctx context.Context, b bucket.Bucket, when bucket.Condition)
 	return err
 }
 
-// excludes reports whether two shards may not be written at the same time: they are
-// the same, or not of one division.
+// excludes reports whether two shards must not be written at the same time: they are the
+// same, or not from the same division.
 func excludes(a, b string) bool {
 	_, partsA, _ := strings.Cut(a, "/")
 	_, partsB, _ := strings.Cut(b, "/")
 	return a == b || partsA != partsB
 }
 
-// heldAgainst returns an error that names the other holder of what a lease of h would
-// need; nil if there is none.
+// heldAgainst returns an error that names another holder who excludes a lease of h, or nil.
 func (l *lease) heldAgainst(h Holder, now time.Time) error {
 	for _, other := range l.Holders {
 		own := other.Shard == h.Shard && other.ID == h.ID && h.ID != ""
@@ -118,14 +117,14 @@ func (l *lease) heldAgainst(h Holder, now time.Time) error {
 	return nil
 }
 
-// take gives out a lease with a new epoch, and ends those that it excludes.
+// take adds a lease with a new epoch, and ends those that it excludes.
 func (l *lease) take(h Holder, word string, epoch int64, until time.Time) {
 	l.Epoch = max(l.Epoch, epoch)
 	l.Holders = slices.DeleteFunc(l.Holders, func(other hold) bool { return excludes(h.Shard, other.Shard) })
 	l.Holders = append(l.Holders, hold{h.Shard, h.ID, h.Owner, word, epoch, until.UTC()})
 }
 
-// of returns the lease of a session, nil if it has none any more.
+// of returns the lease of a session, or nil if it no longer has one.
 func (l *lease) of(word string) *hold {
 	if i := slices.IndexFunc(l.Holders, func(h hold) bool { return h.Word == word }); i >= 0 {
 		return &l.Holders[i]

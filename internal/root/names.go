@@ -10,19 +10,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 )
 
-// Names of objects, and words of people, as a root may have them.
+// Names of objects, and texts for people, that a root may have.
 
 const indexExt = ".bundle"
 
-// IndexName is the name of the bundle of git that leads up to a commit, made by the
-// session with an epoch. Git makes other bytes of the same commit on another machine, so
-// a name without the session would be that of two objects: shards come to the same
-// commit, and a writer that slept finds its object replaced.
+// IndexName returns the name of the git bundle that leads up to a commit, made by the
+// session with an epoch. Git makes different bytes for the same commit on another machine,
+// so without the session two objects would have the same name: shards reach the same
+// commit, and a suspended writer may find its object replaced.
 func IndexName(commit string, epoch int64) string {
 	return commit + "-" + strconv.FormatInt(epoch, 10) + indexExt
 }
 
-// IndexCommit is the commit of an IndexName; empty: it is none.
+// IndexCommit returns the commit of an IndexName, or "" if it is invalid.
 func IndexCommit(name string) string {
 	commit, rest, _ := strings.Cut(name, "-")
 	epoch, err := strconv.ParseInt(strings.TrimSuffix(rest, indexExt), 10, 64)
@@ -32,7 +32,7 @@ func IndexCommit(name string) string {
 	return commit
 }
 
-// CatalogName is the name of a snapshot of the catalog.
+// CatalogName returns the name of a snapshot of the catalog.
 func CatalogName(generation int64) string { return strconv.FormatInt(generation, 10) + ".db.zst" }
 
 func checkBundleName(name string) error {
@@ -45,8 +45,8 @@ func checkSegmentName(name string) error {
 	return err
 }
 
-// checkListName takes no name that a bundle or segment could have: it would be in
-// the folder beside them.
+// checkListName rejects names that a bundle or segment could have, because lists are in the
+// same folder.
 func checkListName(name string) error {
 	if strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".json") {
 		return nil
@@ -54,7 +54,7 @@ func checkListName(name string) error {
 	return fmt.Errorf("%q is no list", name)
 }
 
-// checkName takes names that are one element of a path on every system.
+// checkName accepts names that are one element of a path on every system.
 func checkName(name string) error {
 	const also = "-_.+"
 	ok := name != "" && len(name) <= maxName && name[0] != '.' && name[0] != '-'
@@ -68,7 +68,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// checkCommit takes the id of a commit of git, SHA-1 or SHA-256.
+// checkCommit accepts the id of a git commit, SHA-1 or SHA-256.
 func checkCommit(id string) error {
 	if (len(id) != 40 && len(id) != 64) || strings.Trim(id, "0123456789abcdef") != "" {
 		return fmt.Errorf("commit %.80q", id)
@@ -76,7 +76,7 @@ func checkCommit(id string) error {
 	return nil
 }
 
-// checkWord takes text that a terminal can bear.
+// checkWord accepts text that is safe on a terminal.
 func checkWord(what, text string) error {
 	if len(text) > maxWord {
 		return fmt.Errorf("%s has %d bytes", what, len(text))
@@ -89,7 +89,7 @@ func checkWord(what, text string) error {
 	return nil
 }
 
-// CheckShard reports why text is no shard; "" is all of a mirror.
+// CheckShard returns why text is not a shard, or nil; "" is the whole mirror.
 func CheckShard(text string) error {
 	if text == "" {
 		return nil

@@ -2,17 +2,17 @@ package root
 
 import "context"
 
-// numbersAtOnce is how many numbers a writer takes with one change of the root. Those
-// that it does not use are gaps if another mirror folder writes next.
+// numbersAtOnce is how many numbers a writer takes with one change of the root. If another
+// mirror folder writes next, unused ones become gaps.
 const numbersAtOnce = 16
 
-// TakeBundle returns the lowest number that is at least that, and that no other writer
-// gives a bundle; TakeSegment that of a segment. Errors: those of Commit.
+// TakeBundle returns the lowest number that is at least least and that no other writer uses
+// for a bundle. Errors: those of Commit.
 func (s *Session) TakeBundle(ctx context.Context, least int) (int, error) {
 	return s.takeNumber(ctx, least, func(w *Writer) *Window { return &w.Bundles })
 }
 
-// TakeSegment is described with TakeBundle.
+// TakeSegment returns such a number for a segment. Errors: those of Commit.
 func (s *Session) TakeSegment(ctx context.Context, least int) (int, error) {
 	return s.takeNumber(ctx, least, func(w *Writer) *Window { return &w.Segments })
 }

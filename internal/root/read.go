@@ -11,11 +11,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// ErrNoMirror: a bucket has no root. It is an fs.ErrNotExist, too.
+// ErrNoMirror means that a bucket has no root. It also matches fs.ErrNotExist.
 var ErrNoMirror = errors.New("there is no mirror in it, clonecratesio sync -store makes one")
 
-// Read reads the root of a bucket, and the tag by which a later call asks for another
-// one: if that of unless is still there, it fails with bucket.ErrNotModified. Errors:
+// Read reads the root of a bucket, and the tag with which a later call can ask for a newer
+// one: if the root still has the tag unless, the error is bucket.ErrNotModified. Errors:
 // ErrNoMirror, ErrFormat.
 func Read(ctx context.Context, b bucket.Reader, unless bucket.Tag) (*Root, bucket.Tag, error) {
 	s, err := read(ctx, b, unless)

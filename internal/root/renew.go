@@ -10,8 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// again repeats an attempt that another writer got ahead of, after a pause that grows
-// and differs from theirs.
+// again repeats an attempt that another writer preempted, after a pause that grows and is
+// random.
 func again(ctx context.Context, attempt func() error) error {
 	const (
 		attempts = 30
@@ -39,8 +39,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// renew keeps the lease until the session ends. That it cannot be renewed is no reason
-// to stop: only another writer is, and the root knows of that one.
+// renew renews the lease until the session ends. A failure is not a reason to stop: only
+// another writer is, and the root names that one.
 func (s *Session) renew() {
 	for sleep(s.ctx, s.cfg.TTL/3) == nil {
 		switch err := s.renewOnce(s.ctx); {
@@ -67,8 +67,8 @@ func (s *Session) renewOnce(ctx context.Context) error {
 	})
 }
 
-// retake enters a lease again whose object is gone: it was removed by hand, or another
-// writer has taken over, and is in the root or on the way there.
+// retake adds a lease again whose object is gone: someone removed it by hand, or another
+// writer has taken over, and is in the root or will be soon.
 func (s *Session) retake(ctx context.Context, l *lease, when bucket.Condition) error {
 	now, err := readOrNone(ctx, s.cfg.Bucket)
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *Session) retake(ctx context.Context, l *lease, when bucket.Condition) e
 	return l.put(ctx, s.cfg.Bucket, when)
 }
 
-// end takes the lease of a session away.
+// end removes the lease of a session.
 func (l *lease) end(word string) {
 	l.Holders = slices.DeleteFunc(l.Holders, func(h hold) bool { return h.Word == word })
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// ErrFenced: another writer has taken the lease over, so that this one may change
-// nothing any more.
+// ErrFenced means that another writer has taken over the lease, so that this one must not
+// change anything any more.
 var ErrFenced = errors.New("another writer has taken over")
 
-// A Session is a lease that is held: the right to change the root. Its methods may be
-// called concurrently.
+// A Session holds a lease: the right to change the root. Its methods may be called
+// concurrently.
 type Session struct {
 	cfg   Config
 	word  string
@@ -33,19 +33,18 @@ type Session struct {
 	last state
 }
 
-// Config is a session.
+// Config configures a session.
 type Config struct {
 	Bucket bucket.Bucket
 	Holder
-	TTL time.Duration // after which another one may take over if nothing was heard; default: a minute
+	TTL time.Duration // time after which another writer may take over if the lease is not renewed; default: a minute
 	Log *slog.Logger  // default: none
 }
 
 const defaultTTL = time.Minute
 
-// Acquire takes a lease, and makes the root that names nothing if there is none. The
-// lease is renewed until Release, or until another writer takes over. Errors:
-// *HeldError.
+// Acquire takes a lease, and makes an empty root if there is none. The lease is renewed
+// until Release, or until another writer takes over. Errors: *HeldError.
 func Acquire(ctx context.Context, cfg Config) (*Session, error) {
 	cfg.TTL = cmp.Or(cfg.TTL, defaultTTL)
 	if cfg.Log == nil {
@@ -93,8 +92,8 @@ func readOrNone(ctx context.Context, b bucket.Reader) (state, error) {
 	return last, err
 }
 
-// enter puts the epoch of the session into the root, by which all excluded writers
-// lose theirs. One that took over meanwhile has a higher one.
+// enter puts the epoch of the session into the root, by which all excluded writers lose
+// theirs. A writer that took over meanwhile has a higher epoch.
 func (s *Session) enter(r *Root) error {
 	for shard, w := range r.Writers {
 		if !excludes(s.cfg.Shard, shard) {
@@ -121,7 +120,7 @@ func (s *Session) enter(r *Root) error {
 	return nil
 }
 
-// fenced says who has taken over.
+// fenced returns an error that says who has taken over.
 func (r *Root) fenced() error {
 	owner := "it"
 	for _, w := range r.Writers {
@@ -136,26 +135,25 @@ func fencedBy(owner string) error {
 	return fmt.Errorf("%w: %s writes the mirror in the bucket now, since this run did not renew its lease in time, as when a machine sleeps; nothing is lost: what this run has not pushed stays here, and the next one pushes it", ErrFenced, owner)
 }
 
-// Root is the root as this session saw it last. It must not be changed.
+// Root returns the root as this session last saw it. It must not be changed.
 func (s *Session) Root() *Root {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last.root
 }
 
-// Shard is that of the session.
+// Shard returns the shard of the session.
 func (s *Session) Shard() string { return s.cfg.Shard }
 
-// Epoch is that of the session: no other one ever has it.
+// Epoch returns the epoch of the session, which no other ever has.
 func (s *Session) Epoch() int64 { return s.epoch }
 
-// Writer is what the root says of this one.
+// Writer returns what the root records about this writer.
 func (s *Session) Writer() Writer { return s.Root().Writers[s.cfg.Shard] }
 
-// Commit changes the root by change, which may be called several times, each time
-// with a root that is its own, and adds what is not there. It must not change Lists
-// in place. If nothing is changed, nothing is written. Errors: ErrFenced; those of
-// change.
+// Commit changes the root with change, which may be called several times, each time with a
+// new copy of the root, and must only add what is not there. It must not change Lists in
+// place. If nothing changes, nothing is written. Errors: ErrFenced; those of change.
 func (s *Session) Commit(ctx context.Context, change func(*Root) error) error {
 	err := s.change(ctx, func(r *Root) error {
 		if r.Writers[s.cfg.Shard].Epoch != s.epoch {
@@ -203,8 +201,7 @@ func (s *Session) change(ctx context.Context, change func(*Root) error) error {
 	return nil
 }
 
-// next is the state that a change makes of this one, and its bytes; nil: it changes
-// nothing.
+// next applies a change and returns the new state and its bytes; nil if nothing changes.
 func (s state) next(change func(*Root) error) (state, []byte, error) {
 	was := s.root.sorted()
 	before, err := was.Append(nil)
@@ -229,7 +226,7 @@ func (s state) next(change func(*Root) error) (state, []byte, error) {
 	return state{root: r, sum: bucket.Bytes(after).Checksum}, after, nil
 }
 
-// Until is a context that ends when the session is lost, with ErrFenced as its cause.
+// Until returns a context that ends when the session is lost, with ErrFenced as its cause.
 func (s *Session) Until(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
@@ -239,7 +236,7 @@ func (s *Session) Until(ctx context.Context) (context.Context, context.CancelFun
 	}
 }
 
-// Release ends the lease. What fails with it is no harm: it ends by itself.
+// Release ends the lease. Its errors are harmless, because the lease expires by itself.
 func (s *Session) Release(ctx context.Context) error {
 	s.end(context.Canceled)
 	s.done.Wait()

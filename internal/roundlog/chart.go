@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Size of a Chart, in units of its own.
+// Size of a Chart, in its own units.
 const (
 	chartWidth  = 600
 	chartHeight = 120
-	// leastSizes is how many make a chart.
+	// leastSizes is the minimum number of points for a chart.
 	leastSizes = 4
 )
 
-// A Chart is how many versions the mirror held over time, as paths of an SVG.
+// A Chart is the number of held versions over time, as paths of an SVG.
 type Chart struct {
 	Width, Height int
 	Line, Area    string
 	First, Last   Size
 }
 
-// Growth returns nil where there is nothing to draw.
+// Growth returns nil if there is nothing to draw.
 func (l *Log) Growth() *Chart {
 	if l == nil || len(l.Sizes) < leastSizes {
 		return nil
@@ -36,7 +36,7 @@ func (l *Log) Growth() *Chart {
 	return c
 }
 
-// curve is a path through the sizes, as high as the most of them is.
+// curve returns a path through the sizes, scaled to the largest.
 func (l *Log) curve(first time.Time, span time.Duration) string {
 	most := int64(1)
 	for _, s := range l.Sizes {

@@ -1,9 +1,9 @@
-// Package roundlog keeps the last rounds of a sync, and how much the mirror held over
-// time, as one small file in the state folder of the mirror, for people to look at.
+// Package roundlog stores the last rounds of a sync, and the number of held versions over
+// time, in one small file in the state folder of the mirror, for people.
 //
-// The file is a view, not a fact: nothing reads it to decide what to do, and a round is
-// no worse if it cannot be written. It is bounded: the oldest [Rounds] go, and of older
-// [Sizes] every second one.
+// No program reads the file to decide what to do, and a round is no worse if it cannot be
+// written. It is bounded: the oldest [Rounds] are removed, and every second one of older
+// [Sizes].
 package roundlog
 
 import (
@@ -24,22 +24,22 @@ import (
 const Name = "rounds.json"
 
 const (
-	// Rounds is how many are kept.
+	// Rounds is the number of rounds that are stored.
 	Rounds = 30
-	// Sizes is how many are kept at most.
+	// Sizes is the maximum number of sizes that are stored.
 	Sizes = 400
-	// maxResult bounds what is kept of an outcome, bytes.
+	// maxResult bounds the stored text of an outcome, in bytes.
 	maxResult = 500
-	// maxSize bounds a file that is read, bytes.
+	// maxSize bounds a file that is read, in bytes.
 	maxSize = 256 << 10
 )
 
-// A Round is one that ended, or several in a row that found nothing new.
+// A Round is a round that ended, or several in a row that found nothing new.
 type Round struct {
 	Began      time.Time `json:"began_at"` // the first of them
 	Ended      time.Time `json:"ended_at"` // the last of them
 	Count      int       `json:"rounds"`
-	ExitCode   int       `json:"exit_code"`        // as if it had been a sync by itself
+	ExitCode   int       `json:"exit_code"`        // as of a single sync
 	Result     string    `json:"result,omitempty"` // empty: complete
 	Downloaded int64     `json:"downloaded"`       // versions
 	Bytes      int64     `json:"bytes"`            // received

@@ -1,5 +1,5 @@
-// Package replicatest makes a mirror in a bucket for tests of its readers, in the
-// shortest way: without leases, runs and read-backs.
+// Package replicatest makes a mirror in a bucket for tests of its readers, in the simplest
+// way: without leases, runs and read-backs.
 package replicatest
 
 import (
@@ -27,19 +27,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// Publisher keeps a mirror in a bucket.
+// Publisher maintains a mirror in a bucket.
 type Publisher struct {
 	*indextest.Upstream
 	Bucket bucket.Bucket
-	Root   *root.Root // as it was published last, and is changed for the next time
+	Root   *root.Root // the last one published, with changes for the next
 
 	t      testing.TB
 	number int
 	day    int
 }
 
-// New publishes a mirror of a registry that has some versions, one a line as
-// simreg.MustParse has it.
+// New publishes a mirror of a registry with some versions, one per line in the form for
+// simreg.MustParse.
 func New(t *testing.T, b bucket.Bucket, versions string) *Publisher {
 	t.Helper()
 	p := &Publisher{Upstream: indextest.NewUpstream(t, versions), Bucket: b, t: t, day: 1}
@@ -49,8 +49,8 @@ func New(t *testing.T, b bucket.Bucket, versions string) *Publisher {
 	return p
 }
 
-// Publish adds versions to the registry, a bundle of them and the index to the bucket,
-// and replaces the root.
+// Publish adds versions to the registry, a bundle of them and the index to the bucket, and
+// replaces the root.
 func (p *Publisher) Publish(versions string) {
 	p.t.Helper()
 	if versions != "" {
@@ -89,13 +89,13 @@ func (p *Publisher) Bundle(ids ...crate.ID) string {
 	return p.BundleOf(items...)
 }
 
-// Item is what is said to be a crate.
+// Item is a claimed crate with any bytes.
 type Item struct {
 	ID   crate.ID
 	Data []byte
 }
 
-// BundleOf is Bundle of any bytes.
+// BundleOf is Bundle with any bytes.
 func (p *Publisher) BundleOf(items ...Item) string {
 	p.t.Helper()
 	name := bundle.Name{Number: p.number}
@@ -122,8 +122,8 @@ func (p *Publisher) BundleOf(items ...Item) string {
 	return file.Name
 }
 
-// Segment adds a segment of the deep archive to the mirror, with a pack of versions of
-// one crate, and returns its name.
+// Segment adds a segment of the deep archive with one pack of versions of a crate to the
+// mirror, and returns its name.
 func (p *Publisher) Segment(ids ...crate.ID) string {
 	p.t.Helper()
 	name := deep.FileName(len(p.Root.Segments))
@@ -154,7 +154,7 @@ func (p *Publisher) Segment(ids ...crate.ID) string {
 	return name
 }
 
-// Index adds to the chain what the index has had since its last link.
+// Index adds the part of the index since the last link to the chain.
 func (p *Publisher) Index() {
 	p.t.Helper()
 	commit := indextest.Git(p.T, p.Git, "rev-parse", "HEAD")
@@ -183,7 +183,7 @@ func (p *Publisher) Snapshot(path string) {
 	p.Root.Catalog = &root.Snapshot{File: p.Put(root.CatalogDir, root.CatalogName(p.Root.Generation), data.Bytes()), Generation: p.Root.Generation}
 }
 
-// Put stores an object, and describes it as a root does.
+// Put stores an object, and returns a root's entry for it.
 func (p *Publisher) Put(dir, name string, data []byte) root.File {
 	p.t.Helper()
 	_, err := p.Bucket.Put(p.t.Context(), root.Key(dir, name), bucket.Bytes(data), bucket.Always())
@@ -199,7 +199,7 @@ func (p *Publisher) Get(key string) []byte {
 	return data
 }
 
-// Replace puts the root into the bucket, one generation on.
+// Replace stores the root in the bucket, with the next generation.
 func (p *Publisher) Replace() {
 	p.t.Helper()
 	last, _, err := bucket.ReadAll(p.t.Context(), p.Bucket, root.Name, bucket.Ask{}, root.MaxSize)
@@ -215,7 +215,7 @@ func (p *Publisher) Replace() {
 	p.must(err)
 }
 
-// Forge puts bytes in the place of the root that were made of it by text.
+// Forge replaces the stored root by one with changed text.
 func (p *Publisher) Forge(old, new string) {
 	p.t.Helper()
 	data := p.Get(root.Name)
