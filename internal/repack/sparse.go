@@ -46,7 +46,7 @@ func (r *run) markPublished(ctx context.Context) error {
 	return nil
 }
 
-// findSparse finds the segments of which less than half is named by rows.
+// findSparse finds the segments whose rows name less than half of them.
 func (r *run) findSparse(ctx context.Context) error {
 	segments, err := r.Catalog.Segments(ctx)
 	if err != nil {

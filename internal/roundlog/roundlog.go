@@ -42,22 +42,22 @@ type Round struct {
 	ExitCode   int       `json:"exit_code"`        // as of a single sync
 	Result     string    `json:"result,omitempty"` // empty: complete
 	Downloaded int64     `json:"downloaded"`       // versions
-	Bytes      int64     `json:"bytes"`            // received
-	Failed     int64     `json:"failed"`           // versions that were asked for in vain
+	Bytes      int64     `json:"bytes"`            // bytes received
+	Failed     int64     `json:"failed"`           // versions that could not be downloaded
 }
 
-// Complete reports whether nothing was missing and nothing wrong.
+// Complete reports whether nothing was missing or wrong.
 func (r *Round) Complete() bool { return r.ExitCode == 0 && r.Result == "" }
 
 // idle reports whether a round changed nothing.
 func (r *Round) idle() bool { return r.Downloaded+r.Bytes+r.Failed == 0 }
 
-// follows reports whether r says no more than the round before it.
+// follows reports whether r adds nothing to the round before it.
 func (r *Round) follows(before *Round) bool {
 	return r.idle() && before.idle() && r.ExitCode == before.ExitCode && r.Result == before.Result
 }
 
-// mend makes possible what no round writes.
+// mend corrects values that no round writes.
 func (r *Round) mend() {
 	r.Count, r.Result = max(1, r.Count), clip(r.Result)
 	r.Downloaded, r.Bytes, r.Failed = max(0, r.Downloaded), max(0, r.Bytes), max(0, r.Failed)
@@ -69,13 +69,14 @@ type Size struct {
 	Versions int64     `json:"versions"`
 }
 
-// A Log is what is kept, the oldest first.
+// A Log is the stored rounds and sizes, the oldest first.
 type Log struct {
 	Rounds []Round `json:"rounds"`
 	Sizes  []Size  `json:"sizes,omitempty"`
 }
 
-// Add adds a round. held is how many versions the mirror held at its end; 0: not known.
+// Add adds a round. held is the number of versions that the mirror held at its end; 0:
+// unknown.
 func (l *Log) Add(r Round, held int64) {
 	r.Count = 1
 	r.Result = clip(r.Result)
@@ -91,7 +92,7 @@ func (l *Log) Add(r Round, held int64) {
 	l.bound()
 }
 
-// measure adds a size, in place of an earlier one of the same day.
+// measure adds a size, and replaces an earlier one of the same day.
 func (l *Log) measure(s Size) {
 	if n := len(l.Sizes); n > 0 && day(l.Sizes[n-1].At) == day(s.At) {
 		l.Sizes = l.Sizes[:n-1]
@@ -101,7 +102,7 @@ func (l *Log) measure(s Size) {
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// bound drops what is too much.
+// bound removes what exceeds the limits.
 func (l *Log) bound() {
 	l.Rounds = l.Rounds[max(0, len(l.Rounds)-Rounds):]
 	for len(l.Sizes) > Sizes {
@@ -109,7 +110,7 @@ func (l *Log) bound() {
 	}
 }
 
-// thin drops every second size of the older half, never the first.
+// thin removes every second size of the older half, but never the first.
 func (l *Log) thin() {
 	half := len(l.Sizes) / 2
 	kept := l.Sizes[:0]
@@ -121,19 +122,20 @@ func (l *Log) thin() {
 	l.Sizes = kept
 }
 
-// clip cuts text at a limit of bytes.
+// clip cuts text to the limit.
 func clip(text string) string {
 	return strings.ToValidUTF8(text[:min(len(text), maxResult)], "")
 }
 
-// Newest returns the rounds, the last one first.
+// Newest returns the rounds, the latest first.
 func (l *Log) Newest() []Round {
 	rounds := slices.Clone(l.Rounds)
 	slices.Reverse(rounds)
 	return rounds
 }
 
-// Incomplete is how many of them were not complete, the rounds of one entry counted once.
+// Incomplete returns the number of rounds that were not complete; the rounds of one entry
+// count once.
 func (l *Log) Incomplete() (n int) {
 	for i := range l.Rounds {
 		if !l.Rounds[i].Complete() {
@@ -143,7 +145,7 @@ func (l *Log) Incomplete() (n int) {
 	return n
 }
 
-// Read reads the file in a state folder; one that is not there is empty.
+// Read reads the file in a state folder. A missing file is an empty log.
 func Read(state durable.Reader) (*Log, error) {
 	l := new(Log)
 	data, err := durable.ReadFile(state, Name, maxSize)
@@ -163,8 +165,8 @@ func Read(state durable.Reader) (*Log, error) {
 	return l, nil
 }
 
-// Append adds a round to the file in a state folder. A file that cannot be read is begun
-// again.
+// Append adds a round to the file in a state folder. If the file cannot be read, a new one
+// is begun.
 func Append(state durable.FS, r Round, held int64) error {
 	l, err := Read(state)
 	if err != nil {

@@ -17,10 +17,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
-// setAside moves the manifest name out of the way as {base}-{time}.jsonl,
-// compresses it to .jsonl.zst, and returns its last chain. The uncompressed
-// file is removed only when the compressed one is durable; if we die in
-// between, the next call compresses it again.
+// setAside renames the manifest name to {base}-{time}.jsonl, compresses it to .jsonl.zst,
+// and returns its last chain. It removes the uncompressed file only once the compressed one
+// is durable; after a kill in between, the next call compresses it again.
 func setAside(fsys durable.FS, name string) (chain [sha256.Size]byte, err error) {
 	chain, err = lastChain(fsys, name)
 	if err == nil {
@@ -35,8 +34,8 @@ func setAside(fsys durable.FS, name string) (chain [sha256.Size]byte, err error)
 	return chain, nil
 }
 
-// asideTime is the {time} of a manifest that was moved aside: UTC, and a name
-// on every file system.
+// asideTime is the {time} in the name of an earlier manifest: UTC, and valid on every file
+// system.
 const asideTime = "20060102T150405Z"
 
 // moveAside gives the manifest a free name; runs within one second get "-2", "-3" and so on.
@@ -58,15 +57,15 @@ func moveAside(fsys durable.FS, name string) error {
 	}
 }
 
-// lastChain returns the chain after the last whole line of a manifest.
+// lastChain returns the chain after the last complete line of a manifest.
 func lastChain(fsys durable.Reader, name string) (chain [sha256.Size]byte, err error) {
 	_, chain, err = Last(fsys, name)
 	return chain, err
 }
 
-// Last returns where the last whole line of a manifest ends that has a chain, in
-// bytes from its beginning, and the chain; 0 if no line has one. It reads the file's
-// end alone. Errors: fs.ErrNotExist.
+// Last returns the end of the last complete line with a chain in a manifest, in bytes from
+// the beginning, and the chain; 0 if no line has one. It reads only the end of the file.
+// Errors: fs.ErrNotExist.
 func Last(fsys durable.Reader, name string) (end int64, chain [sha256.Size]byte, err error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -91,18 +90,17 @@ func Last(fsys durable.Reader, name string) (end int64, chain [sha256.Size]byte,
 	return end, chain, nil
 }
 
-// ErrOther: a manifest is not the one with the known chain and length.
+// ErrOther means that a manifest is not the one with the known chain and length.
 var ErrOther = errors.New("the manifest is another one, or shorter, or something was added to it")
 
-// CheckUpTo checks that the first size bytes of a manifest, which end with the line
-// that has a chain, are as they were written: that no byte was changed, dropped or
-// added. What follows is not looked at. It returns the number of lines. Errors:
-// ErrOther; *jsonl.LineError with ErrChain.
+// CheckUpTo checks that the first size bytes of a manifest, which end with the line that
+// has a chain, are unchanged. It ignores what follows. It returns the number of lines.
+// Errors: ErrOther; *jsonl.LineError with ErrChain.
 func CheckUpTo(r io.Reader, size int64, chain [sha256.Size]byte) (lines int64, err error) {
 	d := decoder{strict: true}
 	whole := &io.LimitedReader{R: r, N: size}
 	for _, err := range jsonl.Read(whole, MaxLine, d.decode) {
-		if errors.Is(err, jsonl.ErrTorn) { // so far, and no further, it is the manifest
+		if errors.Is(err, jsonl.ErrTorn) { // only up to here is it the manifest
 			return lines, ErrOther
 		}
 		if err != nil {
@@ -116,7 +114,7 @@ func CheckUpTo(r io.Reader, size int64, chain [sha256.Size]byte) (lines int64, e
 	return lines, nil
 }
 
-// compressAll compresses every manifest that was moved aside and is not yet.
+// compressAll compresses all earlier manifests that are not compressed yet.
 func compressAll(fsys durable.FS, name string) error {
 	ext := path.Ext(name)
 	stem := strings.TrimSuffix(path.Base(name), ext)
@@ -135,8 +133,8 @@ func compressAll(fsys durable.FS, name string) error {
 	return nil
 }
 
-// compress replaces name by name.zst, which is whole and durable before the original
-// is removed.
+// compress replaces name by name.zst, which is complete and durable before the original is
+// removed.
 func compress(fsys durable.FS, name string) error {
 	dst, err := durable.CreateWhole(fsys, name+".zst", name+".zst.part")
 	if err != nil {

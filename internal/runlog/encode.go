@@ -7,8 +7,8 @@ import (
 )
 
 // appendTo appends the line of a record without its end and its chain, as a JSON encoder
-// writes it. A run that finds nothing new writes millions, for which one that looks at
-// the type of every field takes almost three times as long.
+// writes it. A run that finds nothing new writes millions of lines, for which an encoder
+// based on reflection takes almost three times as long.
 func (r *Record) appendTo(b []byte, prev string) []byte {
 	b = append(b, `{"schema_version":`...)
 	b = strconv.AppendInt(b, SchemaVersion, 10)
@@ -49,8 +49,8 @@ func appendText(b []byte, field, text string) []byte {
 	b = append(b, field...)
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			// Errors quote bytes from outside: those that are no UTF-8 become U+FFFD,
-			// which is all that its error says.
+			// Errors quote bytes from outside. Invalid UTF-8 becomes U+FFFD, which is the
+			// only error.
 			b, _ = jsontext.AppendQuote(b, text)
 			return b
 		}

@@ -13,29 +13,28 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
-// MaxLine bounds a line, in bytes. The longest of our own has some 2 KB.
+// MaxLine bounds a line, in bytes. Our longest one has some 2 KB.
 const MaxLine = 1 << 20
 
-// ErrChain: a line does not continue the chain of the lines before it, so lines
-// were changed, dropped or added.
+// ErrChain means that a line does not continue the chain of the lines before it, so lines
+// were changed, removed or added.
 var ErrChain = errors.New("line does not continue the hash chain")
 
-// Read yields the records of a manifest in order, our own or v1.1.0's (which
-// has no chain). A line that cannot be used yields a *jsonl.LineError in place of
-// a record; the next line follows. A read error ends the sequence. Memory does
-// not grow with the manifest.
+// Read yields the records of a manifest in order, ours or v1.1.0's, which has no chain. An
+// unusable line yields a *jsonl.LineError in place of a record; the next line follows. A
+// read error ends the sequence. Memory does not grow with the manifest.
 func Read(r io.Reader) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		var d decoder // a new one each time
+		var d decoder // a new one for each use
 		jsonl.Read(r, MaxLine, d.decode)(yield)
 	}
 }
 
-// decoder follows the chain from line to line.
+// decoder checks the chain from line to line.
 type decoder struct {
 	chain   [sha256.Size]byte
-	chained bool // a line with a chain was seen
-	strict  bool // there must be one in every line
+	chained bool // a line with a chain was read
+	strict  bool // every line must have one
 }
 
 func (d *decoder) decode(line []byte) (Record, error) {
@@ -56,14 +55,14 @@ func (d *decoder) decode(line []byte) (Record, error) {
 		}
 	}
 	want := link(d.chain, bare)
-	d.chain, d.chained = chain, true // continue from what the line says: one edit, one error
+	d.chain, d.chained = chain, true // continue with the line's chain: one edit, one error
 	if want != chain {
 		return rec, ErrChain
 	}
 	return rec, nil
 }
 
-// cutChain splits a line into itself without the chain, and the chain.
+// cutChain splits a line into the line without the chain, and the chain.
 func cutChain(line []byte) (bare []byte, chain [sha256.Size]byte, ok bool) {
 	at := len(line) - chainSize - 1
 	if at < 1 || !bytes.HasPrefix(line[at:], []byte(`,"chain":"`)) || !bytes.HasSuffix(line, []byte(`"}`)) {

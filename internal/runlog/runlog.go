@@ -1,25 +1,23 @@
-// Package runlog reads and writes the audit log of a run: manifest.jsonl, one
-// JSON object a line, one line for each crate version that the run was about.
-// It is also the specification of that file, whose fields were fixed by
-// CloneCratesio v1.1.0 (schema_version 1); fields may be added, none changes. It is
-// neither a bundle's manifest (package bundle) nor the truth about what is held
-// (package catalog): it says what runs did.
+// Package runlog reads and writes the audit log of a run: manifest.jsonl, with one JSON
+// object per line and one line for each crate version that the run handled. This comment is
+// the specification of that file. CloneCratesio v1.1.0 (schema_version 1) fixed its fields;
+// fields may be added, but none changes. The file is neither a bundle's manifest (package
+// bundle) nor the truth about what is held (package catalog): it says what runs did.
 //
 // # Chain
 //
-// The last field of a line, "chain", is the SHA-256 over the 32 bytes of the line
-// before's chain followed by this line as it would be without the field (that is, with
-// `,"chain":"..."` cut out). The first line carries the chain that it continues in
-// "prev": 64 zeros, or the last chain of the manifest that was moved aside for it. The
-// last chain of a manifest, kept in a safe place, proves later that no line was changed,
-// dropped or added before it.
+// The last field of a line, "chain", is the SHA-256 of the 32 bytes of the previous line's
+// chain, followed by this line without the field (that is, with `,"chain":"..."` removed).
+// The first line has the chain that it continues in "prev": 64 zeros, or the last chain of
+// the previous manifest. The last chain of a manifest, stored in a safe place, proves later
+// that no line before it was changed, removed or added.
 //
-// # Life
+// # Rotation
 //
-// A run never writes into an earlier run's manifest. [Create] first moves what
-// is there aside as {base}-{time}.jsonl.zst. Records are appended in batches
-// and are durable when [Writer.Append] returns; a power cut can leave a torn
-// last line, which [Read] reports as a torn one (package jsonl) after the whole ones.
+// A run never writes to an earlier run's manifest. [Create] first renames an existing one
+// to {base}-{time}.jsonl.zst. Records are appended in batches and are durable when
+// [Writer.Append] returns. A power failure can leave a torn last line, which [Read] reports
+// as such (package jsonl) after the complete ones.
 package runlog
 
 import (
@@ -36,7 +34,7 @@ const SchemaVersion = 1
 
 // Values of Record.Status.
 const (
-	Downloaded       = "downloaded"        // fetched and verified in this run
+	Downloaded       = "downloaded"        // downloaded and verified in this run
 	Existing         = "existing"          // held, verified by an earlier run
 	VerifiedExisting = "verified_existing" // held, hashed again in this run
 	Error            = "error"             // not held; Record.Error says why
@@ -54,12 +52,12 @@ const (
 type Record struct {
 	SchemaVersion int    `json:"schema_version"`
 	URL           string `json:"url"`
-	Path          string `json:"path"`                   // loose file, as the operating system writes it
+	Path          string `json:"path"`                   // loose file, in the form of the operating system
 	Storage       string `json:"storage,omitzero"`       // empty if the version is not held
 	BundlePath    string `json:"bundle_path,omitzero"`   // bundle file
 	BundleMember  string `json:"bundle_member,omitzero"` // path inside the bundle
 	Size          int64  `json:"size"`                   // bytes
-	SHA256        string `json:"sha256"`                 // of the bytes held, lower-case hexadecimal
+	SHA256        string `json:"sha256"`                 // of the held bytes, lower-case hexadecimal
 	StartedAt     string `json:"started_at"`             // see Time; v1.1.0 leaves finished_at empty on errors
 	FinishedAt    string `json:"finished_at"`
 	OK            bool   `json:"ok"`
@@ -69,10 +67,10 @@ type Record struct {
 	Crate         string `json:"crate,omitzero"`
 	Version       string `json:"version,omitzero"`
 	Replaces      string `json:"replaces,omitzero"` // checksum of the bytes that the version had before it was published again; they are kept
-	Prev          string `json:"prev,omitzero"`     // first record alone: the chain that it continues
+	Prev          string `json:"prev,omitzero"`     // only in the first record: the chain that it continues
 }
 
-// ID returns what a record is about: v1.1.0 says it in the URL alone.
+// ID returns the version of a record; v1.1.0 has it only in the URL.
 func (r *Record) ID() (crate.ID, error) {
 	if r.Crate != "" {
 		id := crate.ID{Name: r.Crate, Version: r.Version}
@@ -85,5 +83,5 @@ func (r *Record) ID() (crate.ID, error) {
 	return crate.ParseFileName(path.Base(file))
 }
 
-// Time formats a moment for a record: RFC 3339 with milliseconds, in UTC.
+// Time formats a time for a record: RFC 3339 with milliseconds, in UTC.
 func Time(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

@@ -11,7 +11,7 @@ import (
 // chainSize is the length of `,"chain":"{64 digits}"`.
 const chainSize = len(`,"chain":""`) + 2*sha256.Size
 
-// Writer appends records to the manifest of a run. It is for one goroutine.
+// Writer appends records to the manifest of a run. Only one goroutine may use it.
 type Writer struct {
 	fsys  durable.FS
 	name  string
@@ -23,15 +23,15 @@ type Writer struct {
 	buf   []byte
 }
 
-// Create returns a writer of the manifest name in fsys. The first Append moves an earlier
-// run's manifest aside and continues its chain; a run that has nothing to record leaves
-// it where it is. The caller ensures that it is the only writer.
+// Create returns a writer of the manifest name in fsys. The first Append renames an earlier
+// run's manifest and continues its chain; a run without records leaves it where it is. The
+// caller ensures that it is the only writer.
 func Create(fsys durable.FS, name string) *Writer {
 	return &Writer{fsys: fsys, name: name, first: true}
 }
 
-// Stream returns a writer to a stream (stream.Open), whose chain begins with
-// zeros. There is no earlier manifest, and a torn line cannot be cut off.
+// Stream returns a writer to a stream (stream.Open), whose chain begins with zeros. A
+// stream has no earlier manifest, and a torn line cannot be removed.
 func Stream(f durable.File) *Writer { return &Writer{file: f, first: true} }
 
 // begin creates the file.
@@ -45,9 +45,9 @@ func (w *Writer) begin() (err error) {
 	return w.fsys.SyncDir(parent(w.name))
 }
 
-// Append writes records and makes them durable. If it fails, the manifest is
-// cut back to the last record that is whole, as far as that is still possible,
-// and every later call returns the same error.
+// Append writes records and makes them durable. If it fails, it cuts the manifest back to
+// the last complete record, as far as that is still possible, and every later call returns
+// the same error.
 func (w *Writer) Append(records []Record) error {
 	if w.err != nil || len(records) == 0 {
 		return w.err
@@ -64,7 +64,7 @@ func (w *Writer) Append(records []Record) error {
 	}
 	if err != nil {
 		if n > 0 {
-			_ = w.file.Truncate(w.size) // best effort: a torn tail is legal
+			_ = w.file.Truncate(w.size) // best effort: a torn end is allowed
 		}
 		w.chain = chain
 		return w.fail(err)
@@ -73,11 +73,12 @@ func (w *Writer) Append(records []Record) error {
 	return nil
 }
 
-// atOnce is from how many bytes on lines are written: a batch of the mirror has a dozen
-// times as many.
+// atOnce is the number of bytes after which lines are written: a batch of the mirror has a
+// dozen times as many.
 const atOnce = 1 << 20
 
-// write writes the lines of records, and returns how many bytes it wrote, also with an error.
+// write writes the lines of records, and returns the number of bytes written, even with an
+// error.
 func (w *Writer) write(records []Record) (written int64, err error) {
 	w.buf = w.buf[:0]
 	for i := range records {
@@ -99,13 +100,13 @@ func (w *Writer) fail(err error) error {
 	return w.err
 }
 
-// encode appends one line to w.buf and moves the chain on.
+// encode appends one line to w.buf and updates the chain.
 func (w *Writer) encode(r *Record) {
 	prev := ""
 	if w.first {
 		prev, w.first = hex.EncodeToString(w.chain[:]), false
 	}
-	// The chain before the line is where its hash begins: it stands there for that long.
+	// The hash begins with the previous chain, so that is temporarily put before the line.
 	start := len(w.buf)
 	w.buf = append(w.buf, w.chain[:]...)
 	w.buf = r.appendTo(w.buf, prev)

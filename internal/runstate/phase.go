@@ -1,6 +1,6 @@
 package runstate
 
-// Phases of a run: what it does, in words for people. Metrics have them as values of a
+// Phases of a run: what it does, in words for people. They are also values of a metric
 // label.
 const (
 	Planning      = "planning"
@@ -16,5 +16,5 @@ const (
 	Waiting       = "waiting" // for the next round
 )
 
-// Phases are all of them.
+// Phases lists all phases.
 var Phases = []string{Planning, Mirroring, SecondPass, ThirdPass, Finishing, UpdatingIndex, Sidecars, Packing, Pushing, Stating, Waiting}

@@ -8,18 +8,19 @@ import (
 )
 
 const (
-	// pause is how many times as long as a crate took nothing is read.
+	// pause is how long nothing is read after a crate, as a multiple of the time for that
+	// crate.
 	pause = 4
-	// rest is the time between two looks at all crates.
+	// rest is the pause between two passes over all crates.
 	rest = 6 * time.Hour
-	// saveEvery is how often the file is written while something is read.
+	// saveEvery is how often the file is written during a pass.
 	saveEvery = 10 * time.Minute
-	// aboutTime bounds the time that one crate may take.
+	// aboutTime limits the time for one crate.
 	aboutTime = 30 * time.Second
 )
 
-// Follow reads the newest version of each crate that is held, those first that are wanted
-// most, until ctx ends.
+// Follow reads the newest version of each held crate, the most wanted ones first, until ctx
+// ends.
 func (t *Texts) Follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := t.pass(ctx); err != nil && ctx.Err() == nil {
@@ -32,7 +33,7 @@ func (t *Texts) Follow(ctx context.Context) {
 	}
 }
 
-// pass looks at each crate once.
+// pass handles each crate once.
 func (t *Texts) pass(ctx context.Context) error {
 	names, err := t.cfg.Names(ctx)
 	if err != nil {
@@ -59,8 +60,8 @@ func (t *Texts) pass(ctx context.Context) error {
 	return nil
 }
 
-// read reads what the newest version of a crate says, unless that is known. What cannot be
-// read says nothing.
+// read reads the metadata of the newest version of a crate, unless that is known. An
+// unreadable crate has none.
 func (t *Texts) read(ctx context.Context, name string) {
 	c, err := t.cfg.Mirror.Crate(ctx, name)
 	if err != nil {
@@ -74,7 +75,7 @@ func (t *Texts) read(ctx context.Context, name string) {
 	defer cancel()
 	p, err := t.cfg.Mirror.About(ctx, newest.Key())
 	if err != nil {
-		return // it is tried again in the next pass
+		return // the next pass tries it again
 	}
 	t.put(doc{c.Name, newest.Checksum, textOf(&p)})
 }

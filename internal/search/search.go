@@ -1,17 +1,17 @@
 // Package search finds crates, for people and for cargo search, and ranks them: the name
-// itself first, then names that begin with the query, that have it as a word, that have it
-// inside, and descriptions or keywords in which all its words are; among them those on
-// which more crates rely (package dependants). "keyword:X" and "category:X" find the crates
-// that have it.
+// itself first, then names that begin with the query, have it as a word, or contain it, and
+// then descriptions or keywords with all its words. Within these, crates that more crates
+// rely on (package dependants) come first. "keyword:X" and "category:X" find crates with
+// that label.
 //
-// # What it costs
+// # Cost
 //
-// Names are those of the mirror behind, in memory anyway. Descriptions and keywords are in
-// crate files, and a mirror has millions of these, so they are gathered only where the
-// operator asks for it ([Texts]): of the newest version of each crate, in the background,
-// on a fifth of a core. In memory they are at most [maxText] bytes a crate, and a query
-// looks through all of them: for 200,000 crates, 41 MB, and 12 to 72 ms on a core that has
-// nothing else to do (go test ./internal/search -run TestMeasure -v -measure).
+// The names of the mirror behind are in memory anyway. Descriptions and keywords are in
+// crate files, and a mirror has millions of these, so they are only gathered if the
+// operator wants that ([Texts]): from the newest version of each crate, in the background,
+// on a fifth of a core. They take at most [maxText] bytes of memory per crate, and a query
+// searches all of them: for 200,000 crates 41 MB, and 12 to 72 ms on an idle core (go test
+// ./internal/search -run TestMeasure -v -measure).
 package search
 
 import (
@@ -23,20 +23,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Mirror is a mirror whose Search is ranked.
+// Mirror is a mirror with a ranked Search.
 type Mirror struct {
 	reader.Mirror
 	needs *dependants.Watch // may be nil
 	texts *Texts            // may be nil
 }
 
-// New returns what is found in m. Without dependants, or before they are known, names are
-// ranked by themselves; without texts, names alone are found.
+// New returns m with a ranked search. Without dependants, or before they are known, only
+// the names determine the rank; without texts, only names are searched.
 func New(m reader.Mirror, needs *dependants.Watch, texts *Texts) *Mirror {
 	return &Mirror{m, needs, texts}
 }
 
-// maxNames is how many names one query may find: more than any registry has.
+// maxNames bounds the names that one query may find: more than any registry has.
 const maxNames = 1 << 24
 
 // Search implements [reader.Mirror].
@@ -47,7 +47,7 @@ func (m *Mirror) Search(query string, offset, limit int) (found []string, total 
 	}
 	words := strings.Fields(key)
 	var names []string
-	if !slices.ContainsFunc(words, isLabel) { // which no name has
+	if !slices.ContainsFunc(words, isLabel) { // no name is a label
 		names, _ = m.Mirror.Search(query, 0, maxNames)
 	}
 	b := best{most: max(0, offset) + max(0, limit), graph: m.needs.Graph()}
@@ -70,12 +70,12 @@ func (m *Mirror) Search(query string, offset, limit int) (found []string, total 
 	return found, total
 }
 
-// fold is the spelling under which crates.io keeps names apart.
+// fold returns the form of a name that is unique on crates.io.
 func fold(s string) string { return strings.ReplaceAll(strings.ToLower(s), "_", "-") }
 
-// How close a name is to what was asked for.
+// Kinds of matches.
 const (
-	inText = iota // it is in the description alone
+	inText = iota // only in the description
 	inside
 	word
 	prefix
@@ -95,11 +95,11 @@ func closeness(name, key string) int {
 	return inside
 }
 
-// weights are what a crate that relies on one is worth: the name of an unused crate is
-// rarely what is looked for, however it begins.
+// weights is how much a dependant counts by the kind of match: an unused crate is rarely
+// wanted, whatever its name.
 var weights = [...]int{inText: 1, inside: 2, word: 6, prefix: 8}
 
-// A hit is a crate that was found.
+// A hit is a found crate.
 type hit struct {
 	name  string
 	exact bool
@@ -114,7 +114,7 @@ func compare(a, b hit) int {
 	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(len(a.name), len(b.name)), strings.Compare(a.name, b.name))
 }
 
-// best keeps the most that are wanted of many hits.
+// best keeps the best of many hits, as many as are wanted.
 type best struct {
 	graph *dependants.Graph
 	most  int

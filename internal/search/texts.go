@@ -21,53 +21,53 @@ import (
 )
 
 const (
-	// maxText bounds what is kept of a crate, in bytes.
+	// maxText bounds the text of a crate, in bytes.
 	maxText = 400
-	// maxDocs bounds the crates whose texts are kept.
+	// maxDocs bounds the number of crates with texts.
 	maxDocs = 1 << 20
-	// maxLine and maxFile bound the file, in bytes.
+	// maxLine bounds a line of the file, and maxFile the file, in bytes.
 	maxLine = 8 << 10
 	maxFile = 1 << 30
 )
 
-// Config of [OpenTexts].
+// Config configures [OpenTexts].
 type Config struct {
-	Folder durable.FS // in which the file is
+	Folder durable.FS // folder of the file
 	File   string
-	// Names returns the crates that are held.
+	// Names returns the names of held crates.
 	Names  func(context.Context) ([]string, error)
 	Mirror Source
-	// Rank is how much a crate is wanted: those with the highest are read first.
+	// Rank returns how much a crate is wanted; the highest are read first.
 	Rank func(name string) int
 	Log  *slog.Logger
 }
 
-// Source is where descriptions come from: a [reader.View].
+// Source is the source of descriptions: a [reader.View].
 type Source interface {
 	Crate(ctx context.Context, name string) (*reader.Crate, error)
 	About(ctx context.Context, key crate.Key) (cargotoml.Package, error)
 }
 
-// Texts are descriptions and keywords of crates, kept in a file between runs. A nil Texts
-// has none. Its methods may be called concurrently.
+// Texts are descriptions and keywords of crates, stored in a file between runs. A nil Texts
+// is empty. Its methods may be called concurrently.
 type Texts struct {
 	cfg Config
 
 	mu    sync.RWMutex // guards what follows
 	docs  []doc
-	at    map[string]int // in docs, by name
-	dirty bool           // since it was saved
+	at    map[string]int // index into docs, by name
+	dirty bool           // changed since it was saved
 }
 
-// A doc is what the newest version of a crate says of itself, in lower case.
+// A doc is the text of the newest version of a crate, in lower case.
 type doc struct {
 	Name     string         `json:"name"`
 	Checksum crate.Checksum `json:"cksum"` // of the version
 	Text     string         `json:"text"`
 }
 
-// OpenTexts reads the file, if it is there. The text of a line that cannot be parsed, or that
-// an earlier version wrote, is read from its crate again.
+// OpenTexts reads the file, if it exists. Texts of lines that cannot be parsed, or that an
+// earlier program wrote, are read from their crates again.
 func OpenTexts(cfg Config) (*Texts, error) {
 	t := &Texts{cfg: cfg, at: map[string]int{}}
 	data, err := durable.ReadFile(cfg.Folder, cfg.File, maxFile)
@@ -79,7 +79,7 @@ func OpenTexts(cfg Config) (*Texts, error) {
 		return d, errors.Join(err, crate.CheckName(d.Name))
 	}
 	for d, err := range jsonl.Read(bytes.NewReader(data), maxLine, decode) {
-		if err == nil && strings.Contains(d.Text, "\t") { // earlier ones do not tell keywords from categories
+		if err == nil && strings.Contains(d.Text, "\t") { // earlier ones do not separate keywords from categories
 			d.Text = shorten(d.Text, maxText)
 			t.put(d)
 		}
@@ -88,14 +88,14 @@ func OpenTexts(cfg Config) (*Texts, error) {
 	return t, nil
 }
 
-// Len is how many crates have been read.
+// Len returns the number of crates that have been read.
 func (t *Texts) Len() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return len(t.docs)
 }
 
-// A label is what an author files a crate under. Each kind is at its place in a text.
+// A label is a keyword or a category. Each kind has its place in a text.
 const (
 	keyword  = "keyword:"
 	category = "category:"
@@ -146,7 +146,7 @@ func (t *Texts) put(d doc) {
 	t.dirty = true
 }
 
-// known returns the version of a crate that was read.
+// known returns the checksum of the version of a crate that was read.
 func (t *Texts) known(name string) (sum crate.Checksum, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -157,7 +157,7 @@ func (t *Texts) known(name string) (sum crate.Checksum, ok bool) {
 	return sum, ok
 }
 
-// save writes the file, if there is something new for it.
+// save writes the file, if it has changed.
 func (t *Texts) save() error {
 	t.mu.Lock()
 	docs, dirty := t.docs[:len(t.docs):len(t.docs)], t.dirty
@@ -168,7 +168,7 @@ func (t *Texts) save() error {
 		}
 		line, err := json.Marshal(&docs[i])
 		if err != nil {
-			continue // what is no UTF-8
+			continue // invalid UTF-8
 		}
 		text.Write(append(line, '\n'))
 	}
@@ -183,7 +183,7 @@ func (t *Texts) save() error {
 	return nil
 }
 
-// textOf is what is searched of what an author says: keywords, a tab, categories; then the
+// textOf returns the searchable text of a crate: keywords, a tab, categories; then the
 // description.
 func textOf(p *cargotoml.Package) string {
 	label := func(list []string) string { return strings.Join(strings.Fields(strings.Join(list, " ")), " ") }
@@ -192,7 +192,7 @@ func textOf(p *cargotoml.Package) string {
 	return shorten(fold(strings.ToValidUTF8(text, "")), maxText)
 }
 
-// shorten cuts s to n bytes at most, between characters.
+// shorten cuts s to at most n bytes, between characters.
 func shorten(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -1,13 +1,12 @@
-// Package selfsigned makes certificates for a server that has none: an authority of its
-// own, once, which clients are told to trust, and by it a certificate for the names of
-// the server, again when it has other names or half of its time is over. So clients keep
+// Package selfsigned makes certificates for a server that has none. It makes an authority
+// once, which clients must trust, and with it a certificate for the names of the server. It
+// makes a new certificate if the names change or half of its time is over. So clients need
 // one file for ten years.
 //
-// In the folder are authority.pem, which is public, and certificate.pem with
-// certificate.key. The keys, authority.key too, are files that their owner alone may
-// read. A holder of authority.key can pretend to be any server, to clients that trust the
-// authority: they shall do so for this mirror alone (cargo's http.cainfo), not for all
-// that the machine does.
+// The folder has authority.pem, which is public, and certificate.pem with certificate.key.
+// Only their owner may read the keys, including authority.key. A holder of authority.key
+// can impersonate any server to clients that trust the authority, so they should trust it
+// only for this mirror (cargo's http.cainfo), not for the whole machine.
 package selfsigned
 
 import (
@@ -32,11 +31,13 @@ import (
 
 const (
 	authorityFor = 10 * 365 * 24 * time.Hour
-	// servedFor is as long as Apple's systems take a certificate of any authority for.
+	// servedFor is the maximum validity that Apple's systems accept for any authority.
 	servedFor = 820 * 24 * time.Hour
-	// early is how much earlier a certificate begins than it is made: clocks differ.
+	// early is how long before its creation a certificate becomes valid, because clocks
+	// differ.
 	early = 24 * time.Hour
-	// mostNames bounds the names of a certificate: a machine may have many addresses.
+	// mostNames bounds the names of a certificate, because a machine may have many
+	// addresses.
 	mostNames = 100
 )
 
@@ -51,9 +52,9 @@ type Files struct {
 	Certificate, Key string // for the server
 }
 
-// In returns the files of a server with these names, host names or addresses, in dir,
-// and first makes what is missing. Errors: those of package durable; others if what is
-// there is no key or certificate.
+// In returns the files of a server with these names, which are host names or addresses, in
+// dir, after making missing ones. Errors: those of package durable; others if an existing
+// file is not a key or certificate.
 func In(dir string, names []string, now time.Time) (Files, error) {
 	folder, err := durable.Create(dir)
 	if err != nil {
@@ -85,7 +86,7 @@ func (m maker) make(names []string) error {
 		return nil
 	}
 	if err != nil && errors.As(err, new(*fs.PathError)) && !errors.Is(err, fs.ErrNotExist) {
-		return err // it cannot be read; what is no certificate is made again
+		return err // it cannot be read; an invalid one is made again
 	}
 	_, err = m.sign(servedFile, servedKey, m.served(names), authority)
 	return err
@@ -117,10 +118,10 @@ func (m maker) load(cert, key string) (*pair, error) {
 	return &pair{both.Leaf, private}, nil
 }
 
-// maxFile is more bytes than any of our files has.
+// maxFile is more than the size of any of our files, in bytes.
 const maxFile = 64 << 10
 
-// isGood reports whether a certificate can still be served.
+// isGood reports whether a certificate can still be used.
 func (m maker) isGood(c, by *pair, names []string) bool {
 	if c.CheckSignatureFrom(by.Certificate) != nil || m.now.Before(c.NotBefore) || m.now.After(c.NotAfter.Add(-servedFor/2)) {
 		return false
@@ -150,8 +151,8 @@ func (m maker) served(names []string) *x509.Certificate {
 	return c
 }
 
-// sign makes a pair, signed by itself if there is no authority. The key comes first: a
-// certificate without its key would be a permanent error.
+// sign makes a pair, self-signed if there is no authority. It writes the key first, because
+// a certificate without its key would be a permanent error.
 func (m maker) sign(cert, key string, c *x509.Certificate, by *pair) (*pair, error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -185,8 +186,8 @@ func pemOf(kind string, data []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})
 }
 
-// write puts a pair in the place of another one. The certificate of before goes first:
-// cut off anywhere, a part is missing, and the next server makes both.
+// write replaces a pair. It removes the old certificate first: after an interruption a part
+// is missing, and the next server makes both.
 func (m maker) write(cert, key string, public, secret []byte) error {
 	if err := m.folder.Remove(cert); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

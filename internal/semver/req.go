@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// maxComparators is how many a requirement may have for cargo.
+// maxComparators is cargo's limit for a requirement.
 const maxComparators = 32
 
 // A Req is a requirement on a version. The zero Req is "*".
@@ -33,10 +33,10 @@ const (
 type comparator struct {
 	op
 	version   Version // without build metadata
-	precision int     // how many of the three numbers are there
+	precision int     // how many of the three numbers are present
 }
 
-// ParseReq reads a requirement in the syntax of Cargo.toml and of the index.
+// ParseReq parses a requirement in the syntax of Cargo.toml and of the index.
 func ParseReq(s string) (Req, error) {
 	r, err := parseReq(s)
 	if err != nil {
@@ -73,7 +73,7 @@ func (p *parser) spaces() { p.rest = strings.TrimLeft(p.rest, " ") }
 
 func (p *parser) wildcard() bool { return p.take("*") || p.take("x") || p.take("X") }
 
-// operators, longer ones before those that they begin with.
+// operators lists longer ones before their prefixes.
 var operators = []struct {
 	text string
 	op
@@ -126,9 +126,9 @@ func (r Req) Matches(v Version) bool {
 	return v.Pre == "" || r.names(v)
 }
 
-// Includes reports whether v satisfies r by its place in the order of versions alone: a
-// pre-release does without being named, and one of a requirement's numbers does wherever
-// these do. It takes more than Matches, never less: it is for those who keep versions away.
+// Includes reports whether v satisfies r by its position in the order of versions alone: a
+// pre-release matches without being named. It accepts everything that Matches accepts, and
+// more: it is for callers that exclude versions.
 func (r Req) Includes(v Version) bool {
 	for i := range r.comparators {
 		c := &r.comparators[i]
@@ -136,7 +136,7 @@ func (r Req) Includes(v Version) bool {
 		if c.precision < 3 {
 			release.Pre = ""
 		}
-		below := c.op == less && v.Compare(c.version) < 0 // 1.2.0-rc.1 is, of 1.2
+		below := c.op == less && v.Compare(c.version) < 0 // 1.2.0-rc.1 is below 1.2
 		if !below && !c.matches(v) && !c.matches(release) {
 			return false
 		}
@@ -158,7 +158,7 @@ func (r Req) names(v Version) bool {
 
 func (c *comparator) matches(v Version) bool {
 	order := c.order(v)
-	// A pre-release is not equal to a version with missing parts, yet it is not below it either.
+	// A pre-release neither equals a version with missing parts, nor is it below it.
 	equal := order == 0 && (c.precision == 3 || v.Pre == "")
 	switch c.op {
 	case greater:
@@ -178,8 +178,8 @@ func (c *comparator) matches(v Version) bool {
 	}
 }
 
-// order compares v with c in the numbers that c has, and in the pre-release if
-// c has them all.
+// order compares v with c in the numbers that c has, and in the pre-release if c has all of
+// them.
 func (c *comparator) order(v Version) int {
 	v.Build = ""
 	if c.precision < 3 {
@@ -197,8 +197,8 @@ func (c *comparator) begins(v Version, n int) bool {
 	return v.Major == w.Major && (n < 2 || v.Minor == w.Minor) && (n < 3 || v.Patch == w.Patch)
 }
 
-// caretDigits is how many numbers the caret keeps as they are: those up to the
-// first that is not zero, as far as they are there.
+// caretDigits returns how many numbers the caret holds fixed: those up to the first that is
+// not zero, as far as they are present.
 func (c *comparator) caretDigits() int {
 	switch {
 	case c.version.Major > 0 || c.precision == 1:

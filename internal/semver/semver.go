@@ -1,28 +1,26 @@
-// Package semver compares versions and matches requirements exactly as cargo
-// does, which is to say as the Rust crate semver 1 does: a version that cargo
-// would take and we would not would be missing from a mirror. It imports
-// nothing of ours.
+// Package semver compares versions and matches requirements exactly as cargo does, with the
+// rules of the Rust crate semver 1: a version that cargo accepts but we do not would be
+// missing from a mirror. It imports none of our packages.
 //
 // # Requirements
 //
-// A requirement is up to 32 comparators, joined by commas, which must all match; "*"
+// A requirement has up to 32 comparators, separated by commas, which must all match; "*"
 // alone matches every release. A comparator is an operator and a version whose last parts
 // may be missing:
 //
 //	^1.2.3, 1.2.3   from 1.2.3 to below 2; ^0.2.3 to below 0.3, ^0.0.3 to below 0.0.4
 //	~1.2.3          from 1.2.3 to below 1.3
-//	=1.2.3, =1.2    that one, or all that begin like that
-//	>, >=, <, <=    as they read; a missing part is any
-//	1.*, 1.2.*      all that begin like that
+//	=1.2.3, =1.2    exactly that version, or all that begin with it
+//	>, >=, <, <=    as usual; a missing part matches any number
+//	1.*, 1.2.*      all that begin with it
 //
-// A pre-release matches only where a comparator names a pre-release of the same
-// three numbers. Build metadata is ignored, but orders versions that are equal
-// otherwise.
+// A pre-release matches only if a comparator names a pre-release with the same three
+// numbers. Build metadata is ignored, but orders otherwise equal versions.
 //
-// No Go library was found that does the same: Masterminds/semver gives the
-// caret, pre-releases and commas other meanings, deps.dev/util/semver comes near
-// but reads 20 requirements of testdata/golden otherwise, and x/mod/semver knows
-// none. testdata/golden holds what the Rust crate itself says.
+// We found no Go library that does the same: Masterminds/semver treats carets, pre-releases
+// and commas differently, deps.dev/util/semver is close but differs for 20 requirements of
+// testdata/golden, and x/mod/semver has no requirements. testdata/golden has the results of
+// the Rust crate.
 package semver
 
 import (
@@ -33,14 +31,13 @@ import (
 	"strings"
 )
 
-// A Version is a semantic version 2.0 as cargo reads it.
+// A Version is a semantic version 2.0 as cargo parses it.
 type Version struct {
 	Major, Minor, Patch uint64
-	Pre, Build          string // without "-" and "+"; empty: there is none
+	Pre, Build          string // without "-" and "+"; empty: none
 }
 
-// Parse reads a full version. A number beyond 64 bits is an error, as it is for
-// cargo.
+// Parse parses a full version. As in cargo, a number beyond 64 bits is an error.
 func Parse(s string) (Version, error) {
 	var v Version
 	p := parser{rest: s}
@@ -60,7 +57,7 @@ func Parse(s string) (Version, error) {
 	return v, nil
 }
 
-// String returns what Parse reads.
+// String returns the text for Parse.
 func (v Version) String() string {
 	s := fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch)
 	if v.Pre != "" {
@@ -72,8 +69,8 @@ func (v Version) String() string {
 	return s
 }
 
-// Compare orders versions: by precedence, and those that are equal in it by
-// their build metadata, so that only equal versions compare as 0.
+// Compare orders versions by precedence, and versions of equal precedence by their build
+// metadata, so that only equal versions compare as 0.
 func (v Version) Compare(w Version) int {
 	return cmp.Or(
 		cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(v.Patch, w.Patch),
@@ -82,8 +79,8 @@ func (v Version) Compare(w Version) int {
 	)
 }
 
-// CompareText is Compare for two versions that were not parsed. What is no version
-// for cargo, as a number beyond 64 bits is not, comes before all that are.
+// CompareText is Compare for two unparsed versions. Invalid versions, including those with
+// a number beyond 64 bits, come before all valid ones.
 func CompareText(a, b string) int {
 	v, errV := Parse(a)
 	w, errW := Parse(b)
@@ -110,8 +107,8 @@ func comparePre(a, b string) int {
 	return compareDotted(a, b)
 }
 
-// compareDotted compares identifier by identifier: numbers as numbers and below words,
-// and a prefix below the longer one.
+// compareDotted compares identifier by identifier: numbers numerically and before words,
+// and a prefix before the longer one.
 func compareDotted(a, b string) int {
 	for a != b {
 		if a == "" {
@@ -130,8 +127,8 @@ func compareDotted(a, b string) int {
 	return 0
 }
 
-// compareIdentifiers also orders numbers with leading zeros, which only build
-// metadata may have: 0 < 00 < 1 < 01.
+// compareIdentifiers also orders numbers with leading zeros, which only build metadata may
+// have: 0 < 00 < 1 < 01.
 func compareIdentifiers(x, y string) int {
 	switch xn, yn := isNumber(x), isNumber(y); {
 	case xn && yn:
@@ -147,8 +144,7 @@ func compareIdentifiers(x, y string) int {
 
 func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// A parser takes a version apart from the left. After an error it takes nothing
-// more.
+// A parser parses a version from the left. After an error it parses nothing more.
 type parser struct {
 	rest string
 	err  error
@@ -160,7 +156,7 @@ func (p *parser) fail(format string, args ...any) {
 	}
 }
 
-// take takes prefix, if it comes next.
+// take consumes prefix, if it is next.
 func (p *parser) take(prefix string) bool {
 	rest, found := strings.CutPrefix(p.rest, prefix)
 	if found && p.err == nil {
@@ -175,7 +171,7 @@ func (p *parser) dot(after string) {
 	}
 }
 
-// number takes a number of 64 bits without leading zeros.
+// number consumes a number of 64 bits without leading zeros.
 func (p *parser) number(which string) uint64 {
 	n := len(p.rest) - len(strings.TrimLeft(p.rest, "0123456789"))
 	digits := p.rest[:n]
@@ -202,7 +198,7 @@ func (p *parser) number(which string) uint64 {
 	return value
 }
 
-// optional takes the identifiers that follow mark, if that comes next.
+// optional consumes the identifiers after mark, if that is next.
 func (p *parser) optional(mark byte, what string) string {
 	if !p.take(string(mark)) {
 		return ""

@@ -20,9 +20,9 @@ import (
 type Access struct {
 	Tokens, LoginURL string
 	ClientCA         string
-	Requests         float64 // of one client, a second
-	MiB              int64   // of one client, a second
-	Conns            int     // of one address, and requests of one client at the same time
+	Requests         float64 // of one client, per second
+	MiB              int64   // of one client, per second
+	Conns            int     // of one address, and concurrent requests of one client
 	Proxies          []string
 }
 
@@ -38,7 +38,7 @@ func (c *Access) flags() []cli.Flag {
 	}
 }
 
-// maxPerSecond bounds what one client may be allowed.
+// maxPerSecond bounds the limits of one client.
 const maxPerSecond = 1 << 20
 
 func (c *Access) check(tls bool) error {
@@ -78,10 +78,10 @@ func (c *Access) proxies() (all []netip.Prefix, err error) {
 	return all, nil
 }
 
-// closed reports whether not everybody may read.
+// closed reports whether access is restricted.
 func (c *Access) closed() bool { return c.Tokens != "" || c.ClientCA != "" }
 
-// listens completes what a server listens with.
+// listens adds the access flags to the configuration of a server.
 func (c *Access) listens(to registry.ServerConfig) registry.ServerConfig {
 	to.ClientCA = c.ClientCA
 	if len(c.Proxies) == 0 {
@@ -90,7 +90,7 @@ func (c *Access) listens(to registry.ServerConfig) registry.ServerConfig {
 	return to
 }
 
-// before puts what lets clients in before h, and keeps it up to date as long as m is open.
+// before puts access control in front of h, and keeps it up to date while m is open.
 func (c *Access) before(ctx context.Context, m *servedMirror, h http.Handler, public publicurl.URL, log *slog.Logger) (http.Handler, error) {
 	proxies, err := c.proxies()
 	if err != nil {

@@ -12,22 +12,22 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/age"
 )
 
-// ages is what the history of the index says of versions, read when a policy first asks,
-// and again when one asks for more of it.
+// ages is what the history of the index says about versions. It is read when a policy first
+// needs it, and again when one needs more of it.
 type ages struct {
 	dir     string // of the index
 	log     *slog.Logger
 	sources []*gate.Source
-	changed func() // called when more is known than before: what was decided may be wrong
+	changed func() // called when more is known than before, because earlier decisions may be wrong
 
-	trouble string // that was told last
+	trouble string // last one logged
 
-	mu     sync.RWMutex // held for reading while the book is asked
-	book   *age.Book    // nil: no policy asks
+	mu     sync.RWMutex // held for reading during queries of the book
+	book   *age.Book    // nil: no policy needs it
 	window time.Duration
 }
 
-// wanted is how far back the policies ask.
+// wanted returns how much history the policies need.
 func (a *ages) wanted() (most time.Duration) {
 	for _, s := range a.sources {
 		most = max(most, s.Policy().Needs().Seen)
@@ -35,8 +35,8 @@ func (a *ages) wanted() (most time.Duration) {
 	return most
 }
 
-// open reads as much as the policies ask for now. What cannot be read is not known, and the
-// policies say what becomes of that.
+// open reads as much history as the policies need now. If it cannot be read it is unknown,
+// and the policies decide what follows.
 func (a *ages) open(ctx context.Context) {
 	wanted := a.wanted()
 	a.mu.RLock()
@@ -47,7 +47,7 @@ func (a *ages) open(ctx context.Context) {
 	}
 	book, err := age.Open(ctx, a.dir, wanted, a.log)
 	if err != nil {
-		if text := err.Error(); text != a.trouble { // open is called each second
+		if text := err.Error(); text != a.trouble { // open is called every second
 			a.trouble = text
 			a.log.Error("the history of the index cannot be read: versions without a time of publication count as unknown", "err", err)
 		}
@@ -56,14 +56,14 @@ func (a *ages) open(ctx context.Context) {
 	a.trouble = ""
 	a.mu.Lock()
 	if a.book != nil {
-		_ = a.book.Close() // it was read alone
+		_ = a.book.Close() // it was only read
 	}
 	a.book, a.window = book, wanted
 	a.mu.Unlock()
 	a.changed()
 }
 
-// Seen says when the index began to name a version.
+// Seen returns when the index began to name a version.
 func (a *ages) Seen(ctx context.Context, key crate.Key) policy.Seen {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -73,7 +73,7 @@ func (a *ages) Seen(ctx context.Context, key crate.Key) policy.Seen {
 	return a.book.Seen(ctx, key)
 }
 
-// Close ends it. Calls of Seen must have returned.
+// Close releases the history. Calls of Seen must have returned.
 func (a *ages) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -15,14 +15,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/telemetry"
 )
 
-// handler is what answers: the registry, its views, pages for each. Stop ends the pages.
+// handler returns the handler of the registry, its views, and pages for each. stop ends the
+// pages.
 func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, needs *dependants.Watch, facts telemetry.Source) (h *registry.Handler, stop func()) {
 	var all []*pages.Handler
-	files := browse.New() // for all of them: it is what bounds the unpacking
+	files := browse.New() // shared by all, because it bounds the unpacking
 	of := func(m *gate.Mirror, public publicurl.URL) *pages.Handler {
 		conf := pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Files: files, Dependants: needs, Labels: cfg.Descriptions != "", Log: base.Log}
 		if facts != nil && m == g.root {
-			conf.Health = facts.Health // of views, people see what these show
+			conf.Health = facts.Health // people see the health of what views show
 		}
 		p := pages.New(conf)
 		all = append(all, p)
@@ -43,13 +44,13 @@ func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, need
 	}
 }
 
-// notReplicated answers other mirrors: they download bundles, in which hidden versions
-// are beside the rest.
+// notReplicated answers other mirrors, which download bundles, in which hidden versions are
+// beside the others.
 func notReplicated(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "This mirror does not show everybody all that it holds, and so lets no other mirror bring that home. Its operator can (serve -allow-replicate).", http.StatusForbidden)
 }
 
-// statusOf is what a server says of itself.
+// statusOf is what a server reports about itself.
 type statusOf struct {
 	registry.ServerStatus
 	Replica  *replica.Summary `json:"replica,omitempty"`

@@ -2,7 +2,7 @@ package servecli
 
 import "context"
 
-// keep has f work beside, as long as m is open.
+// keep runs f in the background while m is open.
 func (m *servedMirror) keep(ctx context.Context, f func(life context.Context)) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})

@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// garbage is how many bytes of it a server lets come together, if Go's own rule, as
-	// many as there are in use, would have it collect earlier. What a server has in use is
-	// so little (some 20 MB) that under load it would collect many times a second, which
-	// takes a tenth to a fifth of a request's processor time.
+	// garbage is the amount of garbage, in bytes, that a server allows if Go's default, as
+	// much as is in use, would collect earlier. A server uses so little memory (some 20 MB)
+	// that under load it would collect many times per second, which takes a tenth to a
+	// fifth of a request's processor time.
 	garbage = 64 << 20
-	// mostPercent bounds that for a server that has next to nothing in use.
+	// mostPercent bounds that for a server that uses almost no memory.
 	mostPercent = 400
 )
 
-// look is how often what is in use is looked at: a heap that grows quickly, as after the
-// start, has more garbage than it may for so long.
+// look is how often the memory in use is checked: a quickly growing heap, as after the
+// start, has too much garbage for that long.
 const look = 200 * time.Millisecond
 
-// collectLater lets garbage come together until stop is called, unless the operator has set
-// a rule (GOGC, GOMEMLIMIT).
+// collectLater allows more garbage until stop is called, unless the operator has set GOGC
+// or GOMEMLIMIT.
 func collectLater() (stop func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
@@ -54,12 +54,12 @@ func followHeap(ctx context.Context) {
 	}
 }
 
-// percentFor is how much garbage there may be, in hundredths of what is in use.
+// percentFor returns the allowed garbage, in percent of the memory in use.
 func percentFor(inUse uint64) int {
 	return int(min(mostPercent, max(100, 100*garbage/max(1, inUse))))
 }
 
-// inUse is how many bytes the last collection has found in use.
+// inUse returns the number of bytes that the last collection found in use.
 func inUse() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// gated is what builds see of a mirror.
+// gated is the part of a mirror that builds can see.
 type gated struct {
 	root    *gate.Mirror            // at /
 	named   map[string]*gate.Mirror // at /policy/NAME/
@@ -24,7 +24,7 @@ type gated struct {
 	hides   bool // there is a policy for /
 }
 
-// gate opens the policies and the blocks, and looks for changes as long as m is open.
+// gate opens the policies and the blocks, and checks for changes while m is open.
 func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind reader.Mirror, log *slog.Logger) (*gated, error) {
 	views, err := cfg.Policy.views()
 	if err != nil {
@@ -57,8 +57,8 @@ func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind reader.Mirr
 	return g, nil
 }
 
-// blockLists are where versions are blocked by hand: here, on the far side of an air gap,
-// and in the bucket that the mirror is a replica of.
+// blockLists returns where versions are blocked by hand: here, on the other side of an air
+// gap, and in the bucket of a replica.
 func (cfg *Config) blockLists(m *servedMirror) []blocks.Loader {
 	lists := []blocks.Loader{blocks.Folder(cfg.Dirs.State()), blocks.Folder(blocks.Carried(cfg.Dirs.State()))}
 	if m.bucket != nil {
@@ -67,7 +67,7 @@ func (cfg *Config) blockLists(m *servedMirror) []blocks.Loader {
 	return lists
 }
 
-// openAudit opens the audit log; nil if none is kept.
+// openAudit opens the audit log, or returns nil if there is none.
 func (cfg *Config) openAudit(m *servedMirror, metrics *gate.Metrics, log *slog.Logger) (*gate.Audit, error) {
 	if cfg.Policy.Audit == "" {
 		return nil, nil
@@ -79,8 +79,8 @@ func (cfg *Config) openAudit(m *servedMirror, metrics *gate.Metrics, log *slog.L
 	return audit, err
 }
 
-// open opens the policy in a file, for the view of a name, and for that of builds with a
-// lock file.
+// open opens the policy in a file, for the view with a name and, if locked, for that of
+// builds with a lock file.
 func (g *gated) open(ctx context.Context, view gate.Config, name, file string, locked bool) error {
 	source, err := gate.OpenSource(ctx, file, g.ages.log)
 	if err != nil {
@@ -107,7 +107,7 @@ func (g *gated) add(view gate.Config) *gate.Mirror {
 	return m
 }
 
-// changed tells all views that the blocks are others.
+// changed tells all views that the blocks have changed.
 func (g *gated) changed() {
 	if g.root == nil {
 		return // it is being opened
@@ -118,10 +118,11 @@ func (g *gated) changed() {
 	}
 }
 
-// policyLook is the time between two looks at policies.
+// policyLook is the time between two checks of policies.
 const policyLook = time.Second
 
-// follow looks for changes of policies until life ends. SIGHUP has them read again at once.
+// follow checks for changes of policies until life ends. SIGHUP makes it read them
+// immediately.
 func (g *gated) follow(life context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)

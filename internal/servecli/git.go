@@ -14,14 +14,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// registryName is the folder, in that of the state, of the registry for git.
+// registryName is the folder of the git registry, in the state folder.
 const registryName = "registry.git"
 
 func (cfg *Config) gitFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "git", Usage: "also serve a registry for cargo before 1.68 at /git/registry. It follows changes within seconds; at the start, and once an hour, it renders every crate of the index in the background", Destination: &cfg.Git}
 }
 
-// gitHandler answers below /git/: what shown shows, to clients who find it at base.
+// gitHandler returns the handler of /git/, for clients that reach it at base; shown is what
+// it serves.
 func (cfg *Config) gitHandler(ctx context.Context, m *servedMirror, shown reader.Mirror, base string, log *slog.Logger) (http.Handler, error) {
 	h := gitweb.Config{Index: cfg.Dirs.Index, Log: log}
 	if !cfg.Git {
@@ -43,8 +44,8 @@ func (cfg *Config) gitHandler(ctx context.Context, m *servedMirror, shown reader
 	return gitweb.New(h), nil
 }
 
-// rules returns what grows when something else than the index and what is held decides
-// what is shown: policies, blocks, what was pulled.
+// rules returns a function whose result grows when something other than the index and the
+// held versions changes what is shown: policies, blocks, pulled crates.
 func (m *servedMirror) rules(shown reader.Mirror) func() uint64 {
 	if m.view == nil {
 		return shown.Generation

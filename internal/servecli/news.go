@@ -8,8 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/news"
 )
 
-// news watches for what the mirror begins to show, as long as it is open, and returns
-// the feed of that; nil if there is no mirror to watch.
+// news watches for what the mirror begins to show, while it is open, and returns the feed
+// of it; nil if there is no mirror to watch.
 func (cfg *Config) news(ctx context.Context, m *servedMirror, log *slog.Logger) http.Handler {
 	if m.view == nil {
 		return nil

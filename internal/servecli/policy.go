@@ -11,10 +11,10 @@ import (
 
 // Policy is the flags of what builds may see.
 type Policy struct {
-	Files     []string // FILE, for what is served at /, or NAME=FILE
+	Files     []string // FILE for /, or NAME=FILE
 	Audit     string
 	Locked    bool
-	Replicate bool // /replicate/ and /git/ are open although something is hidden
+	Replicate bool // /replicate/ and /git/ are served although something is hidden
 }
 
 func (p *Policy) flags() []cli.Flag {
@@ -26,13 +26,13 @@ func (p *Policy) flags() []cli.Flag {
 	}
 }
 
-// lockedName is that of the view of a policy for builds with a lock file.
+// lockedName returns the name of a policy's view for builds with a lock file.
 func lockedName(name string) string { return strings.TrimPrefix(name+"-locked", "-") }
 
-// maxViews bounds how many policies one server has.
+// maxViews bounds the policies of one server.
 const maxViews = 64
 
-// views are the files of policies by the names of their views; "" is what is at /.
+// views returns the policy files by the names of their views; "" is for /.
 func (p *Policy) views() (map[string]string, error) {
 	views := map[string]string{}
 	for _, v := range p.Files {

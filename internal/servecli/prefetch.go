@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// prefetch puts what fetches ahead in front of a mirror that pulls.
+// prefetch puts prefetching in front of a mirror that pulls.
 func (p *Pull) prefetch(ctx context.Context, a *program.App, m *servedMirror, log *slog.Logger) error {
 	client, err := a.IndexUpstream(&p.Net, log)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Pull is the flags about what the mirror does not hold yet.
+// Pull is the flags about versions that the mirror does not hold yet.
 type Pull struct {
 	On, Only, Offline bool
 	IndexURL          string
@@ -37,7 +37,7 @@ type Pull struct {
 // cratesIOIndex is the sparse index of crates.io.
 const cratesIOIndex = "sparse+https://index.crates.io/"
 
-// ownIndex is the -index-url that stands for the index of the mirror.
+// ownIndex is the value of -index-url for the mirror's own index.
 const ownIndex = "mirror"
 
 func (p *Pull) flags() []cli.Flag {
@@ -82,7 +82,7 @@ func (p *Pull) check() error {
 	return nil
 }
 
-// pull puts what is pulled in front of a mirror.
+// pull puts pulling in front of a mirror.
 func (cfg *Config) pull(ctx context.Context, a *program.App, m *servedMirror, behind pull.Behind, log *slog.Logger) (err error) {
 	p := &cfg.Pull
 	dir := cfg.Dirs.Pulled()
@@ -119,7 +119,7 @@ func (cfg *Config) pull(ctx context.Context, a *program.App, m *servedMirror, be
 	return nil
 }
 
-// connect says in job whom to ask for lines, and for crate files.
+// connect sets in job whom to ask for lines, and for crate files.
 func (cfg *Config) connect(ctx context.Context, a *program.App, m *servedMirror, job *pull.Config, log *slog.Logger) error {
 	p := &cfg.Pull
 	first := &pull.Upstream{Client: p.client(a, 0, log), Index: p.IndexURL, URLs: p.Origin.URLs}
@@ -147,7 +147,8 @@ func (cfg *Config) connect(ctx context.Context, a *program.App, m *servedMirror,
 	return nil
 }
 
-// inOrder returns what asks several upstreams in order: the first, if there are no others.
+// inOrder returns a fetcher for several upstreams in order, or the first one if there are
+// no others.
 func (p *Pull) inOrder(a *program.App, m *servedMirror, first *pull.Upstream, log *slog.Logger) pull.Fetcher {
 	if len(p.Origin.Others) == 0 {
 		return first
@@ -162,22 +163,22 @@ func (p *Pull) inOrder(a *program.App, m *servedMirror, first *pull.Upstream, lo
 	return set
 }
 
-// Bounds of the patience with upstream, for which a cargo waits that sees nothing come and
-// gives up after half a minute.
+// Limits for waiting for upstream, because cargo, which receives nothing meanwhile, gives
+// up after half a minute.
 const (
 	maxAttempts = 3
 	maxRetry    = 2 * time.Second
 	maxSilence  = 10 * time.Second
-	minRate     = 4 << 10 // bytes a second
+	minRate     = 4 << 10 // bytes per second
 )
 
-// client is that of the n-th upstream. The token is for the first, and all but the last may
-// lack files, and are not waited for.
+// client returns the client of the n-th upstream. The token is for the first one. All but
+// the last may lack files, and are not waited for.
 func (p *Pull) client(a *program.App, n int, log *slog.Logger) *pull.Client {
 	c := p.Net.Client(program.UserAgent(p.Net.Contact))
 	c.Attempts, c.RetryMax = min(c.Attempts, maxAttempts), min(c.RetryMax, maxRetry)
 	c.HeaderTimeout, c.StallTimeout, c.MinRate = maxSilence, maxSilence, minRate
-	c.RefusalLimit, c.FailureLimit = math.MaxInt32, math.MaxInt32 // package pull has its own judgement
+	c.RefusalLimit, c.FailureLimit = math.MaxInt32, math.MaxInt32 // package pull decides that itself
 	if n > 0 {
 		c.Token = ""
 	}

@@ -15,13 +15,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 )
 
-// replicaInterval is the time between two looks of a replica's readers at its folder:
-// after those at the bucket, a second apart, there is little left of the two seconds in
-// which a replica is to show what is new.
+// replicaInterval is the time between two checks of its folder by a replica's readers. The
+// checks of the bucket are a second apart, so little is left of the two seconds within
+// which a replica must show what is new.
 const replicaInterval = 200 * time.Millisecond
 
-// OpenStore opens the bucket. A replica that has something to serve does so although the
-// bucket is away.
+// OpenStore opens the bucket. A replica that has something to serve does so even if the
+// bucket cannot be reached.
 func (cfg *Config) OpenStore(ctx context.Context, log *slog.Logger) (bucket.Bucket, error) {
 	if replica.IsReplica(&cfg.Dirs.Dirs) {
 		return cfg.Store.OpenUnseen(ctx, log)
@@ -29,8 +29,8 @@ func (cfg *Config) OpenStore(ctx context.Context, log *slog.Logger) (bucket.Buck
 	return cfg.Store.Open(ctx, true, log)
 }
 
-// follow makes the folder a replica of the bucket, and keeps it one as long as m is
-// open. It says in view how that is read.
+// follow makes the folder a replica of the bucket, and updates it while m is open. It sets
+// in view how to read it.
 func (cfg *Config) follow(ctx context.Context, a *program.App, m *servedMirror, view *reader.Config) error {
 	b, err := cfg.OpenStore(ctx, view.Log)
 	if err != nil {

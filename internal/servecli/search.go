@@ -18,7 +18,8 @@ func (cfg *Config) descriptionsFlag() cli.Flag {
 	return &cli.StringFlag{Name: "descriptions", Usage: "also search descriptions and keywords: read them from the newest version of each crate, in the background, and keep them in `FILE`; default: search only names", Destination: &cfg.Descriptions, TakesFile: true}
 }
 
-// dependants reads in the background who needs which crate; nil: there is no index here.
+// dependants reads in the background which crates need which, or returns nil if there is no
+// index.
 func (m *servedMirror) dependants(ctx context.Context, cfg *Config, log *slog.Logger) *dependants.Watch {
 	if m.view == nil {
 		return nil
@@ -28,7 +29,7 @@ func (m *servedMirror) dependants(ctx context.Context, cfg *Config, log *slog.Lo
 	return w
 }
 
-// search ranks what is found in the mirror.
+// search ranks the search results of the mirror.
 func (m *servedMirror) search(ctx context.Context, cfg *Config, needs *dependants.Watch, log *slog.Logger) error {
 	var texts *search.Texts
 	if cfg.Descriptions != "" && m.view != nil {
@@ -45,7 +46,7 @@ func (m *servedMirror) search(ctx context.Context, cfg *Config, needs *dependant
 			return err
 		}
 		m.keep(ctx, func(life context.Context) {
-			for needs.Graph() == nil && life.Err() == nil { // which says what is wanted most
+			for needs.Graph() == nil && life.Err() == nil { // it determines what is wanted most
 				select {
 				case <-time.After(time.Second):
 				case <-life.Done():

@@ -1,5 +1,5 @@
-// Package servecli is the command that serves a mirror: its flags, its help, and what it
-// opens. Packages registry and pages make the answers.
+// Package servecli has the command that serves a mirror: its flags, its help, and what it
+// opens. Packages registry and pages make the responses.
 package servecli
 
 import (
@@ -28,7 +28,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/telemetry"
 )
 
-// Config is the flags of serve; their Usage texts say what they mean.
+// Config is the flags of serve; their usage texts explain them.
 type Config struct {
 	Dirs           flags.Dirs
 	Listen         string
@@ -51,7 +51,7 @@ type Config struct {
 //go:embed help/*.txt
 var helpTexts embed.FS
 
-// Serve is the command; its exit codes are told by exitCodes.
+// Serve returns the command; exitCodes describes its exit codes.
 func Serve(a *program.App, exitCodes string) *cli.Command {
 	var cfg Config
 	return &cli.Command{
@@ -85,7 +85,7 @@ func (cfg *Config) flags() []cli.Flag {
 // maxCacheGB is more than any mirror has.
 const maxCacheGB = 1 << 20
 
-// check refuses flags that contradict each other, before anything is touched.
+// check rejects contradicting flags, before anything is touched.
 func (cfg *Config) check() error {
 	switch {
 	case cfg.MaxConns < 0:
@@ -159,25 +159,25 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if public.IsZero() && server.EveryAddress() {
 		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
 	}
-	if err := cfg.Dirs.CheckCatalog(); err != nil && !cfg.Pull.On { // a run that is making one may be on its way
+	if err := cfg.Dirs.CheckCatalog(); err != nil && !cfg.Pull.On { // a run that is making one may be running
 		log.Warn("nothing is served yet: "+err.Error(), "next", program.Hint(err))
 	}
 	fmt.Fprint(a.Stdout, cfg.TLS.cargoConfig(server.ClientURL(public)))
 	return server.Serve(ctx, admin.Health(public.Path(), m.ready, in))
 }
 
-// servedMirror is a mirror that is open to be served.
+// servedMirror is an open mirror to serve.
 type servedMirror struct {
 	view    *reader.View     // nil: -pull-only
-	shown   reader.Mirror    // it, or what is in front of it
-	replica *replica.Replica // nil: it is no replica
-	bucket  bucket.Reader    // that it is one of
+	shown   reader.Mirror    // view, or what is in front of it
+	replica *replica.Replica // nil: not a replica
+	bucket  bucket.Reader    // of the replica
 	peers   peer.Source
 	metrics []prometheus.Collector
 	home.Closers
 }
 
-// openMirror opens what is served.
+// openMirror opens the mirror to serve.
 func openMirror(ctx context.Context, a *program.App, cfg *Config, log *slog.Logger) (_ *servedMirror, err error) {
 	m := &servedMirror{peers: peer.NewFolder(&cfg.Dirs.Dirs)}
 	defer func() {
@@ -221,7 +221,7 @@ func (cfg *Config) serveAdmin(m *servedMirror, g *gated, h *registry.Handler, se
 	}), log)
 }
 
-// ready says why nothing is served.
+// ready returns why nothing is served, or nil.
 func (m *servedMirror) ready() error {
 	if why := m.shown.Totals().Empty; why != "" {
 		return errors.New(why)

@@ -1,5 +1,5 @@
 package servecli
 
-// Status is what /api/status of a server says; docs/reference/status.schema.json describes
-// it.
+// Status is the response of a server's /api/status; docs/reference/status.schema.json
+// describes it.
 type Status = statusOf

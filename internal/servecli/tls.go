@@ -22,7 +22,7 @@ type TLS struct {
 	Cert, Key  string
 	SelfSigned bool
 
-	authority string // that clients have to be told of; empty: none
+	authority string // that clients must trust; empty: none
 }
 
 func (t *TLS) flags() []cli.Flag {
@@ -46,10 +46,10 @@ func (t *TLS) check() error {
 // on reports whether HTTPS is served.
 func (t *TLS) on() bool { return t.Cert != "" || t.SelfSigned }
 
-// tlsDir is the folder, in that of the state, of certificates that are made.
+// tlsDir is the folder of generated certificates, in the state folder.
 const tlsDir = "tls"
 
-// prepare makes a certificate, if one is asked for.
+// prepare makes a certificate, if one is wanted.
 func (t *TLS) prepare(state, listen, public string) error {
 	if !t.SelfSigned {
 		return nil
@@ -70,7 +70,7 @@ func (t *TLS) prepare(state, listen, public string) error {
 	return nil
 }
 
-// certified are the names by which clients may reach what listens.
+// certified returns the names by which clients may reach the listener.
 func certified(listen, public string) ([]string, error) {
 	names := []string{"localhost", "127.0.0.1", "::1"}
 	if u, err := url.Parse(public); err == nil && u.Hostname() != "" {
@@ -78,7 +78,7 @@ func certified(listen, public string) ([]string, error) {
 	}
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return names, nil // listening will say what is wrong
+		return names, nil // listening reports the error
 	}
 	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
 		names = append(names, host)
@@ -100,7 +100,7 @@ func certified(listen, public string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// cargoConfig is what cargo needs to use the mirror at root.
+// cargoConfig returns cargo's configuration for the mirror at root.
 func (t *TLS) cargoConfig(root string) string {
 	config := publicurl.CargoConfig(publicurl.Index(root))
 	if t.authority == "" {

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 )
 
-// flagOf is the flag of a command with a name, nil if it has none.
+// flagOf returns the flag of a command with a name, or nil.
 func flagOf(cmd *cli.Command, name string) cli.Flag {
 	i := slices.IndexFunc(cmd.Flags, func(f cli.Flag) bool { return f.Names()[0] == name })
 	if i < 0 {
@@ -18,8 +18,8 @@ func flagOf(cmd *cli.Command, name string) cli.Flag {
 	return cmd.Flags[i]
 }
 
-// titled reports whether a flag is under a title in the help: commands share it, and it
-// means the same to all of them.
+// titled reports whether a flag is under a title in the help: such flags mean the same for
+// all commands.
 func titled(flag cli.Flag) bool {
 	c, ok := flag.(cli.CategorizableFlag)
 	return ok && c.GetCategory() != ""
@@ -40,8 +40,8 @@ func takesFile(flag cli.Flag) bool {
 	return false
 }
 
-// fromFolder is a path of the file as seen from where the program runs. It may have
-// NAME= before it.
+// fromFolder returns a path in the file relative to where the program runs. It may have the
+// prefix NAME=.
 func fromFolder(folder, word string) string {
 	name, file := flags.NamedFile(word)
 	if file == "" || file == "-" || filepath.IsAbs(file) {

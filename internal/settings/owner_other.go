@@ -4,5 +4,5 @@ package settings
 
 import "io/fs"
 
-// checkOwner knows no owners here.
+// checkOwner does nothing on systems without owners.
 func checkOwner(fs.FileInfo) error { return nil }

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// checkOwner refuses a file of another user: it says where crates come from and which
-// files are sent there. Root reads what the owner of a mirror has written, as it writes
-// what belongs to the owner.
+// checkOwner rejects a file of another user, because the file says where crates come from
+// and which files are sent there. Root may read the file of a mirror's owner, whose files
+// it also writes.
 func checkOwner(info fs.FileInfo) error {
 	if info.Mode().Perm()&0o002 != 0 {
 		return fmt.Errorf("may be written by every user: chmod o-w it")

@@ -1,19 +1,20 @@
-// Package settings is what a mirror remembers of how to run it: the file clonecratesio.toml
-// in its folder. Each key is the name of a flag. What is above the first table is for every
-// command that has the flag; a table is for the command of its name.
+// Package settings reads the settings of a mirror from the file clonecratesio.toml in its
+// folder. Each key is the name of a flag. Keys above the first table are for all commands
+// with that flag; a table is for the command with its name.
 //
 //	contact = "ops@example.org"
 //	bundle = true
-//	crates = "wanted.txt"        # paths are from the folder of the file
+//	crates = "wanted.txt"        # paths are relative to the folder of the file
 //
 //	[sync]
 //	every = "10m"
 //	index-changes = ["rss", "old-index"]
 //
-// A command's own flags, those without a title in its help, stand in its table alone: the
-// same name may mean something else to another command. Flags win, then the environment,
-// then the table, then what is above it. A key that no command has is an error: a mirror
-// that does something else than its file says is worse than one that does nothing.
+// Flags specific to a command, which have no title in its help, are allowed only in its
+// table, because the same name may mean something else for another command. Flags on the
+// command line win, then the environment, then the table, then keys above it. An unknown
+// key is an error: a mirror that does not do what its file says is worse than one that does
+// nothing.
 package settings
 
 import (
@@ -43,23 +44,23 @@ const maxSize = 64 << 10
 // mirrorFlag is the flag of all commands that read the file.
 const mirrorFlag = "mirror"
 
-// never are the flags that the file cannot have.
+// never lists the flags that the file cannot have.
 var never = []string{mirrorFlag, "help", "version", "json"}
 
 // A Setting is a value for a flag of a command.
 type Setting struct {
 	Flag  string
-	Words []string // as they would stand behind the flag; several where it may be repeated
-	Line  int      // of the file
+	Words []string // as after the flag; several if it may be repeated
+	Line  int      // in the file
 }
 
-// Reads reports whether a command reads the file: one that knows the folders of a mirror.
+// Reads reports whether a command reads the file, as those with the folders of a mirror do.
 func Reads(cmd *cli.Command) bool {
 	return flagOf(cmd, mirrorFlag) != nil && flagOf(cmd, "index-dir") != nil
 }
 
-// Apply gives flags of cmd, which was called, what the file of its mirror says, unless they
-// were given, or are in the environment.
+// Apply sets flags of the called command cmd from the file of its mirror, unless they were
+// given or are in the environment.
 func Apply(ctx context.Context, cmd *cli.Command) error {
 	if !Reads(cmd) {
 		return nil
@@ -89,8 +90,8 @@ func Apply(ctx context.Context, cmd *cli.Command) error {
 
 func path(mirror string) string { return filepath.Join(mirror, Name) }
 
-// Read returns what the file in the folder of a mirror says to a command of root. No file
-// is no settings.
+// Read returns the settings for a command of root from the file in the folder of a mirror;
+// none if there is no file.
 func Read(root, cmd *cli.Command, mirror string) ([]Setting, error) {
 	data, err := load(path(mirror))
 	if data == nil || err != nil {
@@ -119,7 +120,7 @@ func load(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() { // a FIFO would have us wait
+	if !info.Mode().IsRegular() { // a FIFO would block
 		return nil, fmt.Errorf("%s is no file", name)
 	}
 	if err := checkOwner(info); err != nil {
@@ -140,7 +141,7 @@ func load(name string) ([]byte, error) {
 	return data, err
 }
 
-// reader takes the settings of a command out of the file, and checks those of all others.
+// reader reads the settings of a command from the file, and checks those of all others.
 type reader struct {
 	tomlfile.Decoder
 	root, cmd *cli.Command
@@ -179,7 +180,7 @@ func (r *reader) read(t *tomlfile.Table) {
 	r.Rest(t)
 }
 
-// shared reports whether a key may stand above the tables.
+// shared reports whether a key may be above the tables.
 func (r *reader) shared(commands []*cli.Command, key string, line int) bool {
 	var own, names []string
 	for _, cmd := range commands {
@@ -228,7 +229,7 @@ func (r *reader) lacks(flag string) bool {
 	return !slices.ContainsFunc(r.settings, func(s Setting) bool { return s.Flag == flag })
 }
 
-// take notes a setting; paths are from the folder of the file.
+// take adds a setting; paths are relative to the folder of the file.
 func (r *reader) take(flag cli.Flag, name string, words []string, line int) {
 	if len(words) > 1 && !repeats(flag) {
 		r.Fail(line, "%s: want one value", name)

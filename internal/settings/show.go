@@ -10,15 +10,15 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// Origin is a flag of a command, with what it is without being given, and who says so.
+// Origin is a flag of a command, with its effective value and where that comes from.
 type Origin struct {
 	Flag  string `json:"flag"`
 	Value string `json:"value"`
 	From  string `json:"from"` // FILE:LINE, $VARIABLE, or "default"
 }
 
-// Show lists the flags of a command of root for the mirror in a folder, in the order of its
-// help.
+// Show returns the flags of a command of root for the mirror in a folder, in the order of
+// its help.
 func Show(root, cmd *cli.Command, mirror string) ([]Origin, error) {
 	list, err := Read(root, cmd, mirror)
 	if err != nil {

@@ -22,7 +22,7 @@ type checkConfig struct {
 	crate, manifest string
 }
 
-// Check is the command that checks proofs.
+// Check returns the command that checks proofs.
 func Check(a *program.App) *cli.Command {
 	var cfg checkConfig
 	return &cli.Command{

@@ -9,5 +9,5 @@ import (
 //go:embed help/*.txt
 var texts embed.FS
 
-// help is what a command says of itself below its usage.
+// help returns the text of a command's help below its usage.
 func help(name string) string { return program.HelpText(texts, name) }

@@ -1,5 +1,5 @@
-// Package signcli is the commands that need no mirror but a log of statements, a proof
-// or a key: their flags, help and printing.
+// Package signcli has the commands that need only a log of statements, a proof or a key,
+// but no mirror: their flags, help and printing.
 package signcli
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 )
 
-// Key is the command that makes and shows keys.
+// Key returns the command that makes and shows keys.
 func Key(a *program.App) *cli.Command {
 	return &cli.Command{
 		Name:         "key",
@@ -57,7 +57,7 @@ func keyNewCommand(a *program.App) *cli.Command {
 	}
 }
 
-// oneFile is the one argument of a command.
+// oneFile returns the only argument of a command.
 func oneFile(cmd *cli.Command) (string, error) {
 	if cmd.Args().Len() != 1 || cmd.Args().First() == "" {
 		return "", flags.Usagef("want one FILE")
@@ -65,7 +65,7 @@ func oneFile(cmd *cli.Command) (string, error) {
 	return cmd.Args().First(), nil
 }
 
-// keyName is the name of a new key.
+// keyName returns the name of a new key.
 func keyName(name string) (string, error) {
 	if name == "" {
 		host, err := os.Hostname()

@@ -26,7 +26,7 @@ type proveConfig struct {
 	since string
 }
 
-// Prove is the command that writes proofs. Its help ends with the text on exit codes.
+// Prove returns the command that writes proofs. exitCodes ends its help.
 func Prove(a *program.App, exitCodes string) *cli.Command {
 	var cfg proveConfig
 	return &cli.Command{
@@ -120,7 +120,7 @@ func proveSince(folder durable.Reader, file string) ([]byte, error) {
 	return p.Format(), nil
 }
 
-// proveError says what is wrong, and what to do.
+// proveError returns an error that says what to do.
 func proveError(err error) error {
 	switch {
 	case errors.Is(err, tilelog.ErrDamaged):

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// sshPublic reads the keys of a .pub file or of an allowed_signers file (ssh-keygen(1),
-// ALLOWED SIGNERS): [principals [options]] type key [comment], a line each. Whom the
-// file calls a key's owner is not looked at: every key in it may sign.
+// sshPublic parses the keys of a .pub file or of an allowed_signers file (ssh-keygen(1),
+// ALLOWED SIGNERS): [principals [options]] type key [comment], one per line. It ignores the
+// principals: every key in the file may sign.
 func sshPublic(text string) ([]*Verifier, error) {
 	var keys []*Verifier
 	for i, line := range lines(text) {
@@ -35,7 +35,7 @@ func sshPublic(text string) ([]*Verifier, error) {
 	return keys, nil
 }
 
-// allowedSigner returns the key of a line, nil if it is for other namespaces.
+// allowedSigner returns the key of a line, or nil if it is for other namespaces.
 func allowedSigner(line string) (*Verifier, error) {
 	fields := quotedFields(line)
 	at := slices.IndexFunc(fields[:min(3, len(fields))], isSSHType)
@@ -66,9 +66,8 @@ func isSSHType(field string) bool {
 	return strings.HasPrefix(field, "ssh-") || strings.HasPrefix(field, "ecdsa-sha2-") || strings.HasPrefix(field, "sk-")
 }
 
-// allowsUs reads the options of a line. Those that would have to be obeyed and are not
-// are refused: a key that expires is no key for statements that must be checked in ten
-// years.
+// allowsUs parses the options of a line. Unsupported restrictions are rejected: a key that
+// expires is unsuitable for statements that must be checked in ten years.
 func allowsUs(options string) (ours bool, err error) {
 	ours = true
 	for _, option := range split(options, func(r rune) bool { return r == ',' }) {
@@ -85,7 +84,7 @@ func allowsUs(options string) (ours bool, err error) {
 	return ours, nil
 }
 
-// quotedFields splits a line at spaces that are not in double quotes.
+// quotedFields splits a line at spaces outside double quotes.
 func quotedFields(line string) []string {
 	return split(line, func(r rune) bool { return r == ' ' || r == '\t' })
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// OpenPrivate opens the file of a private key, of any kind, which others must not be
-// able to read. password is asked if the key is encrypted.
+// OpenPrivate opens the file of a private key, of any kind, which others must not be able
+// to read. It calls password if the key is encrypted.
 func OpenPrivate(path string, password Password) (*Signer, error) {
 	text, err := readKey(path, checkPrivate)
 	var s *Signer
@@ -26,8 +26,8 @@ func OpenPrivate(path string, password Password) (*Signer, error) {
 	return s, nil
 }
 
-// OpenPublic opens public keys: the literal text of one, or a file with one or with
-// a list of allowed signers.
+// OpenPublic opens public keys: the literal text of one, or a file with one or with a list
+// of allowed signers.
 func OpenPublic(key string) ([]*Verifier, error) {
 	if formOf(strings.TrimSpace(key)).private {
 		return nil, errors.New("opening a public key: a private one was given, on a command line, which other users see: make another pair")
@@ -46,8 +46,8 @@ func OpenPublic(key string) ([]*Verifier, error) {
 	return keys, nil
 }
 
-// PublicOf returns the public keys of what may be either: all that OpenPublic takes,
-// or the file of a private key.
+// PublicOf returns the public keys of everything that OpenPublic accepts, or of the file of
+// a private key.
 func PublicOf(key string, password Password) ([]*Verifier, error) {
 	if text, err := readKey(key, nil); err == nil && formOf(text).private {
 		s, err := OpenPrivate(key, password)
@@ -59,8 +59,8 @@ func PublicOf(key string, password Password) ([]*Verifier, error) {
 	return OpenPublic(key)
 }
 
-// readKey reads a file that a person named. Links are followed: secrets that a
-// cluster hands out are links.
+// readKey reads a file that a person named. It follows links, because the secrets of a
+// cluster are links.
 func readKey(path string, check func(fs.FileInfo) error) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -95,7 +95,7 @@ func readKey(path string, check func(fs.FileInfo) error) (string, error) {
 	return string(data), err
 }
 
-// bare is an error without the path, which the caller adds.
+// bare returns an error without the path, which the caller adds.
 func bare(err error) error {
 	if path := new(fs.PathError); errors.As(err, &path) {
 		return path.Err
@@ -103,14 +103,14 @@ func bare(err error) error {
 	return err
 }
 
-// NewKey makes a note key in a folder that exists: path with the private key, which
-// only its owner may read, and path.pub with the public one. name is the origin of
-// the log that it signs. Nothing is replaced: errors are fs.ErrExist if either file
-// is there. It is durable when NewKey returns.
+// NewKey makes a note key in an existing folder: path with the private key, which only its
+// owner may read, and path.pub with the public one. name is the origin of the log that it
+// signs. It replaces nothing: the error is fs.ErrExist if either file exists. The key is
+// durable when NewKey returns.
 //
-// A folder in which every user may replace files is refused: one of them could put a
-// key of their own in the place of the public one before it is handed out. (What a
-// group may write to is let pass: it is usually the owner's own.)
+// It refuses a folder in which every user may replace files: another user could replace the
+// public key before it is distributed. (A folder that a group may write to is accepted: it
+// is usually the owner's own group.)
 func NewKey(disk func(durable.FS) durable.FS, path, name string) (*Verifier, error) {
 	private, public, err := generate(name)
 	if err != nil {
@@ -130,8 +130,8 @@ func NewKey(disk func(durable.FS) durable.FS, path, name string) (*Verifier, err
 	return notePublic(public)
 }
 
-// writePair writes the private key first: the public one can be had from it at any
-// time.
+// writePair writes the private key first, because the public one can be derived from it at
+// any time.
 func writePair(folder durable.FS, name, private, public string) error {
 	for _, file := range []string{name, name + ".pub"} {
 		if _, err := folder.Stat(file); !errors.Is(err, fs.ErrNotExist) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Password asks for the password of an encrypted key. It is called at most once for a
-// key, and only if the key is encrypted. nil: there is no user to ask.
+// Password asks for the password of an encrypted key. It is called at most once per key,
+// and only if the key is encrypted. If nil, there is no user to ask.
 type Password func() ([]byte, error)
 
 func (p Password) get() ([]byte, error) {
@@ -18,9 +18,9 @@ func (p Password) get() ([]byte, error) {
 	return p()
 }
 
-// form is what a text looks like.
+// form is the apparent kind of a text.
 type form struct {
-	kind    Kind // empty: no key at all
+	kind    Kind // empty: not a key
 	private bool
 }
 
@@ -29,12 +29,12 @@ var (
 	minisignPattern = regexp.MustCompile(`^RW[0-9A-Za-z+/]{54}(?:[0-9A-Za-z+/=]{156})?$`)
 )
 
-// isLiteral reports whether what a person gave for a key is one, and no path.
+// isLiteral reports whether what a person gave for a key is a key itself, and not a path.
 func isLiteral(key string) bool {
 	return notePattern.MatchString(key) || minisignPattern.MatchString(key) || strings.HasPrefix(key, "ssh-ed25519 ")
 }
 
-// formOf tells keys apart. It only decides which parser a text is for.
+// formOf returns the form of a key, to choose its parser.
 func formOf(text string) form {
 	first, _, _ := strings.Cut(text, "\n")
 	first = strings.TrimRight(first, "\r")
@@ -45,7 +45,7 @@ func formOf(text string) form {
 	case strings.HasPrefix(first, "-----BEGIN ") && strings.HasSuffix(first, "PRIVATE KEY-----"):
 		return form{SSH, true}
 	case strings.HasPrefix(first, untrustedPrefix) || minisignPattern.MatchString(rest):
-		// The two files differ in how much there is.
+		// The two files differ only in length.
 		return form{Minisign, len(rest) > (publicLine+secretLine)/2}
 	case notePattern.MatchString(strings.TrimSpace(text)):
 		return form{Note, false}
@@ -55,7 +55,7 @@ func formOf(text string) form {
 	return form{}
 }
 
-// parsePrivate reads the content of a private key's file.
+// parsePrivate parses the content of a private key's file.
 func parsePrivate(text string, password Password) (*Signer, error) {
 	switch f := formOf(text); {
 	case f.kind == "":
@@ -71,8 +71,8 @@ func parsePrivate(text string, password Password) (*Signer, error) {
 	}
 }
 
-// parsePublic reads the content of a public key's file, or a literal one. There is
-// one key in it, unless it is a file of allowed signers.
+// parsePublic parses the content of a public key's file, or a literal key. It has one key,
+// unless it is a file of allowed signers.
 func parsePublic(text string) (keys []*Verifier, err error) {
 	var key *Verifier
 	switch f := formOf(text); {

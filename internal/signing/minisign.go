@@ -16,20 +16,20 @@ const (
 	minisignIdentifier = "clonecratesio.minisign/v1"
 	untrustedPrefix    = "untrusted comment: "
 	trustedPrefix      = "trusted comment: "
-	// publicLine and secretLine are how long the second lines of minisign's key files
-	// are, in characters of base64.
+	// publicLine and secretLine are the lengths of the second lines of minisign's key
+	// files, in characters of base64.
 	publicLine = 56
 	secretLine = 212
-	// Two Ed25519 signatures stand before the trusted comment.
+	// Two Ed25519 signatures precede the trusted comment.
 	minSignature = 2 * ed25519.SignatureSize
-	// ourComment is the trusted comment of our signatures: no time, so that the same
-	// text gives the same signature. Statements have their times in the text.
+	// ourComment is the trusted comment of our signatures. It has no time, so that the same
+	// text gives the same signature; statements have their times in the text.
 	ourComment = "signed by clonecratesio"
 )
 
-// Limits of the password hash of a secret key, those of libsodium's
-// crypto_pwhash_scryptsalsa208sha256_*_SENSITIVE, with which minisign encrypts. The
-// memory is needed, too: 1 GiB.
+// Limits for the password hash of a secret key. They are libsodium's
+// crypto_pwhash_scryptsalsa208sha256_*_SENSITIVE, with which minisign encrypts. It really
+// needs the memory: 1 GiB.
 const (
 	maxOps    = 33554432
 	maxMemory = 1 << 30
@@ -62,7 +62,7 @@ func minisignSigner(text string, password Password) (*Signer, error) {
 	}}, nil
 }
 
-// payload is what follows the comment of a key file, if there is one.
+// payload returns what follows the comment of a key file, if there is one.
 func payload(text string) string {
 	if strings.HasPrefix(text, untrustedPrefix) {
 		_, text, _ = strings.Cut(text, "\n")
@@ -113,8 +113,8 @@ func minisignVerifier(key minisign.PublicKey) *Verifier {
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
-// minisignRaw and minisignSignature turn a signature into that of a note's line and
-// back. The key's ID and the algorithm need not be carried.
+// minisignRaw converts a signature to the form in a line of a note, and minisignSignature
+// converts it back. The key's ID and the algorithm are left out.
 func minisignRaw(sig minisign.Signature) []byte {
 	comment := strings.TrimPrefix(sig.TrustedComment, trustedPrefix)
 	return bytes.Join([][]byte{sig.Signature[:], sig.GlobalSignature[:], []byte(comment)}, nil)
@@ -129,8 +129,8 @@ func minisignSignature(id [8]byte, raw []byte) (sig minisign.Signature) {
 	return sig
 }
 
-// minisignFile reads a signature's file: four lines, written in one way alone but
-// for the untrusted comment.
+// minisignFile parses a signature's file: four lines, with only one valid form apart from
+// the untrusted comment.
 func minisignFile(file []byte) (sig minisign.Signature, err error) {
 	text := strings.Join(lines(string(file)), "\n") + "\n"
 	sig, err = minisign.DecodeSignature(text)

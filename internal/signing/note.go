@@ -10,7 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Seal makes a signed note of a text and its signatures, at least one.
+// Seal makes a signed note from a text and at least one signature.
 func Seal(text []byte, sigs ...Signature) ([]byte, error) {
 	if err := checkText(text); err != nil {
 		return nil, err
@@ -33,10 +33,10 @@ func Seal(text []byte, sigs ...Signature) ([]byte, error) {
 	return msg, err
 }
 
-// Open verifies a signed note: it returns its text, and which of the keys have
-// signed it, in the order of the note. Signatures by other keys are passed over.
-// Errors: [*UnknownSignersError] if none of the keys has signed it; if the signature
-// of one of them is wrong, that, however many others are right.
+// Open verifies a signed note. It returns its text, and the signatures by the given keys,
+// in the order of the note. It ignores signatures by other keys. Errors:
+// [*UnknownSignersError] if none of the keys has signed it; another error if the signature
+// of one of them is wrong, even if others are right.
 func Open(msg []byte, keys ...*Verifier) (text []byte, sigs []Signature, err error) {
 	if len(msg) > MaxNote {
 		return nil, nil, fmt.Errorf("opening a signed note: more than %d bytes", MaxNote)
@@ -44,7 +44,7 @@ func Open(msg []byte, keys ...*Verifier) (text []byte, sigs []Signature, err err
 	var known []note.Verifier
 	given := map[string]bool{}
 	for _, key := range keys {
-		if !given[key.text] { // twice would be ambiguous
+		if !given[key.text] { // duplicates would be ambiguous
 			known = append(known, &noteVerifier{Verifier: key})
 		}
 		given[key.text] = true
@@ -69,8 +69,7 @@ func Open(msg []byte, keys ...*Verifier) (text []byte, sigs []Signature, err err
 	return []byte(n.Text), sigs, nil
 }
 
-// noteVerifier is a Verifier as package note wants it, with the reason that it has
-// no room for.
+// noteVerifier is a Verifier for package note that also remembers the reason of a failure.
 type noteVerifier struct {
 	*Verifier
 	err error // what was wrong with the signature
@@ -83,7 +82,7 @@ func (v *noteVerifier) Verify(text, raw []byte) bool {
 	return v.err == nil
 }
 
-// noteError adds to what package note says what we know.
+// noteError adds the reason to an error of package note.
 func noteError(err error, known []note.Verifier) error {
 	if unverified := new(note.UnverifiedNoteError); errors.As(err, &unverified) {
 		unknown := new(UnknownSignersError)
@@ -105,18 +104,18 @@ func noteError(err error, known []note.Verifier) error {
 
 func keyString(name string, id uint32) string { return fmt.Sprintf("%s+%08x", name, id) }
 
-// UnknownSignersError: a note is well-formed and signed by none of the keys that
-// were given.
+// An UnknownSignersError says that a note is well-formed but signed by none of the given
+// keys.
 type UnknownSignersError struct {
-	Signers []string // who claims to have signed it, NAME+ID
-	Known   []string // the keys that were given
+	Signers []string // claimed signers, NAME+ID
+	Known   []string // the given keys
 }
 
 func (e *UnknownSignersError) Error() string {
 	return fmt.Sprintf("not signed by %s; it names as its signers %s", list(e.Known), list(e.Signers))
 }
 
-// list is some of what may be a hundred long strings, made printable.
+// list formats some of perhaps a hundred long strings, made printable.
 func list(names []string) string {
 	const most, longest = 4, 120
 	if len(names) == 0 {

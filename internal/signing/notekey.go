@@ -16,12 +16,12 @@ import (
 
 const privatePrefix = "PRIVATE+KEY+"
 
-// maxName bounds the name of a note key, in bytes, as package statement bounds the
-// origin of a log.
+// maxName bounds the name of a note key, in bytes, as package statement does for the origin
+// of a log.
 const maxName = 200
 
-// CheckName holds the name of a note key to the rules of signed notes, and to what
-// looks the same wherever it is shown: ASCII.
+// CheckName checks that the name of a note key follows the rules of signed notes, and looks
+// the same everywhere: it is ASCII.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -38,7 +38,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// generate makes a note key: the line of its private and that of its public file.
+// generate makes a note key: the lines of its private and its public file.
 func generate(name string) (private, public string, err error) {
 	if err := CheckName(name); err != nil {
 		return "", "", err
@@ -51,7 +51,7 @@ func noteSigner(text string) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the note key is damaged: %w", err)
 	}
-	// NewSigner has proved that there are five fields. Base64 has plus signs, too.
+	// NewSigner has checked that there are five fields. Base64 has plus signs, too.
 	raw, err := base64.StdEncoding.DecodeString(strings.SplitN(text, "+", 5)[4])
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func notePublic(text string) (*Verifier, error) {
 		return nil, err
 	}
 	public, err := note.NewEd25519VerifierKey(v.Name(), raw[1:])
-	if err != nil || public != text { // digits in upper case
+	if err != nil || public != text { // upper-case digits
 		return nil, errors.New("the note key is not written in its canonical form")
 	}
 	return &Verifier{
@@ -91,10 +91,10 @@ func notePublic(text string) (*Verifier, error) {
 	}, nil
 }
 
-// errWrong: the signature is not the key's, or not of this text.
+// errWrong means that the signature is not the key's, or not of this text.
 var errWrong = errors.New("the signature is wrong: the text or the signature was changed, or another key made it")
 
-// foreignID is the ID in a note of a key that package note does not know.
+// foreignID returns the ID in a note of a key that package note does not know.
 func foreignID(name, identifier string, public ed25519.PublicKey) uint32 {
 	h := sha256.New()
 	h.Write(bytes.Join([][]byte{[]byte(name), {'\n', 0xff}, []byte(identifier), {'\n'}, public}, nil))

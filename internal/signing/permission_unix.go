@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// checkPrivate refuses a private key that others may read, as ssh does: if the file is
-// ours. One that another user owns, as a secret that a cluster hands out to a group, has
+// checkPrivate refuses a private key that others may read, as ssh does, if we own the file.
+// A file of another owner, such as a secret that a cluster makes readable for a group, has
 // the mode that its owner wants.
 func checkPrivate(file fs.FileInfo) error {
 	st, ok := file.Sys().(*syscall.Stat_t)

@@ -6,7 +6,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// checkPrivate takes every file: its access list is that of its folder.
+// checkPrivate accepts every file: its access list is that of its folder.
 func checkPrivate(fs.FileInfo) error { return nil }
 
 func checkFolder(durable.Reader) error { return nil }

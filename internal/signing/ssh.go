@@ -56,11 +56,10 @@ func sshSigner(text string, password Password) (*Signer, error) {
 	}}, nil
 }
 
-// errOtherSSH: one algorithm is enough, and its signatures can be written in one way
-// alone.
+// errOtherSSH: one algorithm is enough, and its signatures have only one encoding.
 var errOtherSSH = errors.New("the ssh key is not of the type ssh-ed25519: make one with ssh-keygen -t ed25519")
 
-// sshVerifier makes a Verifier of a public key as it is in files, without base64.
+// sshVerifier makes a Verifier from a public key as in files, without base64.
 func sshVerifier(blob []byte) (*Verifier, error) {
 	parsed, err := ssh.ParsePublicKey(blob)
 	switch {
@@ -103,7 +102,7 @@ func sshVerify(key ssh.PublicKey, text, raw []byte) error {
 	return nil
 }
 
-// sshArmor writes a signature's file as ssh-keygen does, in lines of 70 characters.
+// sshArmor formats a signature's file as ssh-keygen does, in lines of 70 characters.
 func sshArmor(raw []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString(sshBegin + "\n")
@@ -115,7 +114,7 @@ func sshArmor(raw []byte) []byte {
 	return b.Bytes()
 }
 
-// sshUnarmor reads it. The PEM decoder would take whatever is around it, too.
+// sshUnarmor parses it. The PEM decoder would also accept surrounding text.
 func sshUnarmor(file []byte) ([]byte, error) {
 	all := lines(string(file))
 	if len(all) < 3 || all[0] != sshBegin || all[len(all)-1] != sshEnd {

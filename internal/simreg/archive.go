@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// cargoTime is the modification time that cargo gives to every file it packs.
+// cargoTime is the modification time of files in cargo's packages.
 var cargoTime = time.Unix(1153704088, 0)
 
-// gzipWriters saves the allocation of tables for every crate file.
+// gzipWriters avoids allocating tables for every crate file.
 var gzipWriters = sync.Pool{New: func() any {
 	zw, err := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // five times as fast as cargo's level 9
 	if err != nil {
@@ -25,8 +25,8 @@ var gzipWriters = sync.Pool{New: func() any {
 	return zw
 }}
 
-// archive builds the crate file of v. The revision and the seed of the
-// registry change its bytes and nothing else about it.
+// archive builds the crate file of v. The revision and the seed of the registry change only
+// its bytes.
 func archive(v *Version, revision int, seed uint64) []byte {
 	id := v.ID()
 	var buf bytes.Buffer
@@ -49,7 +49,7 @@ func archive(v *Version, revision int, seed uint64) []byte {
 		if err == nil {
 			_, err = tw.Write(data)
 		}
-		if err != nil { // writing to memory, under a checked name
+		if err != nil { // impossible: writes to memory, with a valid name
 			panic(fmt.Sprintf("simreg: packing %s of %s: %v", name, id, err))
 		}
 	}

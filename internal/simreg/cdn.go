@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// handler routes requests. Both forms of a crate file's URL are served, as by
-// static.crates.io; the folder "hop" is where redirects pass.
+// handler routes requests. It serves both forms of a crate file's URL, as static.crates.io
+// does; redirects pass through the folder "hop".
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /crates/{name}/{file}", s.serveFile)
@@ -31,8 +31,8 @@ func (s *Server) handler() http.Handler {
 	})
 }
 
-// serveFile answers for {name}/{name}-{version}.crate. S3 reads a raw "+" in
-// such a path as a space and finds nothing (row B21).
+// serveFile answers requests for {name}/{name}-{version}.crate. S3 reads a raw "+" in such
+// a path as a space and finds nothing (row B21).
 func (s *Server) serveFile(w http.ResponseWriter, req *http.Request) {
 	id, err := crate.ParseFileName(req.PathValue("file"))
 	if err != nil || id.Name != req.PathValue("name") {
@@ -47,15 +47,15 @@ func (s *Server) serveFile(w http.ResponseWriter, req *http.Request) {
 	s.answer(w, req, id, s.reg.script.fault(id))
 }
 
-// serveDownload answers for {name}/{version}/download, which cargo asks for. cargo sends
-// "+" as it is, and the CDN's rewriting of this form repairs it.
+// serveDownload answers requests for {name}/{version}/download, cargo's form. cargo sends
+// "+" unescaped, and the CDN's rewriting of this form repairs it.
 func (s *Server) serveDownload(w http.ResponseWriter, req *http.Request) {
 	id := crate.ID{Name: req.PathValue("name"), Version: req.PathValue("version")}
 	s.reg.script.request(id)
 	s.answer(w, req, id, s.reg.script.fault(id))
 }
 
-// serveHop is a redirect on its way; it has been counted where it began.
+// serveHop answers a request that was redirected; it was counted at its first request.
 func (s *Server) serveHop(w http.ResponseWriter, req *http.Request) {
 	left, err := strconv.Atoi(req.PathValue("left"))
 	id, idErr := crate.ParseFileName(req.PathValue("file"))
@@ -69,8 +69,8 @@ func (s *Server) serveHop(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// hopPath is the next stop when there are left more redirects to make; a
-// negative number never gets there.
+// hopPath returns the next stop if left more redirects follow; a negative number never
+// ends.
 func hopPath(id crate.ID, left int) string {
 	return fmt.Sprintf("/hop/%d/%s", max(left-1, -1), id.URLPath())
 }
@@ -80,7 +80,7 @@ func redirect(w http.ResponseWriter, to string) {
 	w.WriteHeader(http.StatusFound)
 }
 
-// answer serves the crate file of id, or lets the fault do so.
+// answer serves the crate file of id, or applies the fault.
 func (s *Server) answer(w http.ResponseWriter, req *http.Request, id crate.ID, fault *Fault) {
 	if fault != nil && s.misbehave(w, req, id, fault) {
 		return
@@ -101,10 +101,10 @@ func crateHeader(h http.Header, sum crate.Checksum) {
 	h.Set("ETag", etag(sum))
 }
 
-// etag has the form of S3's, which is an MD5.
+// etag returns an ETag in the form of S3's, which is an MD5.
 func etag(sum crate.Checksum) string { return `"` + sum.String()[:32] + `"` }
 
-// denied is what S3 answers for a missing file to a client that may not list the bucket.
+// denied sends S3's response for a missing file to a client that may not list the bucket.
 func denied(w http.ResponseWriter) { s3Error(w, http.StatusForbidden, "AccessDenied", "Access Denied") }
 
 func s3Error(w http.ResponseWriter, status int, code, message string) {
@@ -114,7 +114,7 @@ func s3Error(w http.ResponseWriter, status int, code, message string) {
 <Error><Code>%s</Code><Message>%s</Message><RequestId>SIMULATED</RequestId><HostId>simreg</HostId></Error>`, code, message)
 }
 
-// serveIndex is index.crates.io.
+// serveIndex serves index.crates.io.
 func (s *Server) serveIndex(w http.ResponseWriter, req *http.Request) {
 	s.reg.script.requestIndex()
 	path := req.PathValue("path")

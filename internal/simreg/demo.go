@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// demoFamilies are groups of five crates, each built on the group before it.
+// demoFamilies are groups of five crates, each based on the previous group.
 var demoFamilies = []string{
 	"alder", "birch", "cedar", "elm", "fir", "hazel", "Larch", "maple", "oak", "pine", "Rowan", "willow",
 }
 
-// demoReleases are the versions that every crate of a family has, with the
-// requirement by which one release asks for its siblings.
+// demoReleases are the versions of every crate of a family, with the requirement by which
+// one release depends on its siblings.
 var demoReleases = []struct{ version, req string }{
 	{"0.1.0", "0.1"}, {"0.1.1", "0.1"}, {"0.2.0", "0.2"}, {"1.0.0", "1.0"}, {"1.1.0", "1.0"},
 }
@@ -19,10 +19,10 @@ var demoReleases = []struct{ version, req string }{
 // demoStart is when the first version was published; the others follow hourly.
 var demoStart = time.Date(2024, 3, 1, 9, 0, 0, 0, time.UTC)
 
-// Demo returns some 320 small versions of 63 crates, half a megabyte, that the
-// real cargo can build. Among them are yanked versions, pairs that differ in
-// build metadata alone, pre-releases, renamed, optional, dev, build and
-// platform dependencies, features of either syntax, and names of every shape.
+// Demo returns some 320 small versions of 63 crates, half a megabyte, that the real cargo
+// can build. Among them are yanked versions, pairs that differ only in build metadata,
+// pre-releases, renamed, optional, dev, build and platform dependencies, features of either
+// syntax, and names of every form.
 func Demo() *Registry {
 	versions := MustParse(`
 		a 1.0.0
@@ -71,15 +71,15 @@ func demoRelease(i int, family, below, version, req string) []Version {
 	if version != "1.1.0" {
 		return append(out, sys)
 	}
-	// As qpl and others do: the version of the wrapped library is metadata.
+	// As for qpl and others, the version of the wrapped library is metadata.
 	older, newer := sys, sys
 	older.Version += "+lib.3.1"
 	newer.Version += "+lib.3.2"
 	return append(out, older, newer)
 }
 
-// demoFacade is the crate that people depend on. From 1.0 on its features are
-// in the syntax of 2021.
+// demoFacade returns the crate that people depend on. From 1.0 on, its features use the
+// syntax of 2021.
 func demoFacade(family, version, req string) Version {
 	v := Version{
 		Name: family, Version: version,

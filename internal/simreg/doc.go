@@ -1,7 +1,6 @@
-// Package simreg is a small crates.io in one process: the index, the CDN and
-// every way in which either has been seen to misbehave. Tests and the demo
-// command mirror it instead of the real one, so nothing they do leaves the
-// machine.
+// Package simreg simulates crates.io in one process: the index, the CDN, and all observed
+// failures of both. Tests and the demo command mirror it instead of the real one, so that
+// no request leaves the machine.
 //
 // # Content
 //
@@ -15,31 +14,30 @@
 //		bar 1.0.0+meta
 //	`)...)
 //
-// Its crate files are real: gzipped tars in the form that "cargo package" writes, which
-// the real cargo resolves, verifies and compiles. They are never stored but made from the
-// specification whenever they are asked for, the same bytes every time, so [Generate] can
-// describe more than memory holds. [Demo] is a registry of a few hundred versions with
-// every oddity of the real one. Package badindex is the opposite: an index in which
-// nearly every line is hostile.
+// Its crate files are real: gzipped tars in the form of "cargo package", which the real
+// cargo resolves, verifies and compiles. They are not stored but made from the
+// specification at each request, with the same bytes every time, so [Generate] can describe
+// more than fits into memory. [Demo] is a registry of a few hundred versions with every
+// peculiarity of the real one. Package badindex is the opposite: an index in which nearly
+// every line is hostile.
 //
-// Add, Remove, Restore, Yank and ReplaceBytes publish, delete, publish again, yank
-// and swap versions between two runs of a mirror; [Registry.SetCrate] takes lines of
-// a real index, and package history what led from one day of it to another. WriteIndex,
-// CommitIndex and Squash put the index on disk the ways crates.io offers it.
+// Add, Remove, Restore, Yank and ReplaceBytes publish, delete, publish again, yank and
+// replace versions between two runs of a mirror. [Registry.SetCrate] uses lines of a real
+// index, and package history the changes between two days of it. WriteIndex, CommitIndex
+// and Squash write the index to disk in the forms of crates.io.
 //
 // # Server
 //
-// [Registry.Start] serves crate files as static.crates.io does and the index
-// as index.crates.io does, over TCP on the loopback interface or, for tests
-// under testing/synctest, over pipes in memory. Every request is counted, so
-// that a test can say that nothing was fetched twice.
+// [Registry.Start] serves crate files like static.crates.io and the index like
+// index.crates.io, over TCP on the loopback interface or, for tests with testing/synctest,
+// over pipes in memory. Every request is counted, so that a test can check that nothing was
+// downloaded twice.
 //
 // # Faults
 //
-// [Registry.Inject] makes requests fail: a page of HTML with status 200, half
-// a file, silence, a reset, a redirect to nowhere; [Kind] lists them with the
-// row of the project's fault catalogue (B1 to B25) that each stands for.
-// [Registry.Chaos] spreads them over a share of all versions, chosen by a
-// seed; a fault with a Share strikes again and again, whatever is asked for. All
-// of it may be called while the server runs.
+// [Registry.Inject] makes requests fail: an HTML page with status 200, half a file,
+// silence, a reset, a redirect to nowhere. [Kind] lists the faults with their rows in the
+// project's fault catalogue (B1 to B25). [Registry.Chaos] spreads them over a share of all
+// versions, chosen by a seed; a fault with a Share affects requests repeatedly, for any
+// file. All of these may be called while the server runs.
 package simreg

@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// entry is an index line with the fields in the order of crates.io
-// (crates_io_index, struct Crate).
+// entry is an index line with the fields in the order of crates.io (crates_io_index, struct
+// Crate).
 type entry struct {
 	Name        string              `json:"name"`
 	Vers        string              `json:"vers"`
@@ -54,7 +54,7 @@ func entryLine(v *Version, sum crate.Checksum) []byte {
 	return marshal(e)
 }
 
-// entryDeps sorts as crates.io does: by name, normal before build before dev.
+// entryDeps sorts dependencies as crates.io does: by name, normal before build before dev.
 func entryDeps(deps []Dep) []entryDep {
 	out := make([]entryDep, 0, len(deps))
 	for i := range deps {
@@ -79,8 +79,8 @@ func entryDeps(deps []Dep) []entryDep {
 	return out
 }
 
-// splitFeatures moves the features that use the syntax of 2021 ("dep:x",
-// "x?/y") to where only a cargo that knows it looks.
+// splitFeatures moves features with the syntax of 2021 ("dep:x", "x?/y") to the field that
+// only newer cargos read.
 func splitFeatures(features map[string][]string) (old, extended map[string][]string) {
 	old = make(map[string][]string)
 	extended = make(map[string][]string)
@@ -96,8 +96,7 @@ func splitFeatures(features map[string][]string) (old, extended map[string][]str
 	return old, extended
 }
 
-// marshal is json.Marshal without the escapes for HTML: serde writes ">=1" as
-// it is.
+// marshal is json.Marshal without HTML escapes: serde writes ">=1" unescaped.
 func marshal(v any) []byte {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

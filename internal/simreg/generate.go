@@ -8,32 +8,32 @@ import (
 	"strings"
 )
 
-// Proportions of the real index of September 2025: 1,700,624 versions of
-// 197,976 crates, 5 % of them yanked, 0.94 % with build metadata.
+// Proportions of the real index of September 2025: 1,700,624 versions of 197,976 crates, 5
+// % of them yanked, 0.94 % with build metadata.
 const (
 	versionsPerCrate = 8.6
 	yankedShare      = 0.05
 	buildShare       = 0.0094
 )
 
-// Crate files are about lognormal in size.
+// The sizes of crate files are roughly lognormal.
 const (
 	sizeSpread    = 1.1 // standard deviation of the logarithm
 	maxFileSize   = 10 << 20
 	emptyFileSize = 520 // a crate file without noise
 )
 
-// Generate describes n versions for load tests. Their sizes spread around
-// median bytes a crate file, their names and numbers resemble the real ones,
-// they have no dependencies, and the same seed gives the same bytes. Memory
-// is about 300 bytes a version, whatever the median.
+// Generate describes n versions for load tests. Their crate files have a median size of
+// median bytes, their names and numbers resemble real ones, they have no dependencies, and
+// the same seed gives the same bytes. Memory is about 300 bytes per version, whatever the
+// median.
 func Generate(n, median int, seed uint64) *Registry {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	versions := make([]Version, 0, n)
 	taken := make(map[string]bool)
 	for len(versions) < n {
 		name := crateName(rng)
-		folded := strings.ToLower(ident(name)) // crates.io lets no two names share it
+		folded := strings.ToLower(ident(name)) // unique on crates.io
 		if taken[folded] {
 			continue
 		}

@@ -12,14 +12,13 @@ import (
 	"time"
 )
 
-// commitEpoch dates the first commit unless Date does; each one is a minute later
-// than the one before, so the same steps give the same commit ids.
+// commitEpoch is the time of the first commit unless Date sets it; each commit is a minute
+// later than the previous one, so the same steps give the same commit ids.
 var commitEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// CommitIndex commits the index as it is now on the branch master of the git
-// repository at dir and returns the commit's id. A repository that is not
-// there is made: bare if dir ends in ".git", with a work tree otherwise, which
-// then follows the commit. It needs the git binary.
+// CommitIndex commits the current index to the branch master of the git repository at dir
+// and returns the commit's id. It makes a missing repository: bare if dir ends in ".git",
+// otherwise with a work tree, which then follows the commit. It needs the git binary.
 func (r *Registry) CommitIndex(ctx context.Context, dir, message string) (string, error) {
 	from := "refs/heads/master^0" // the commit that the branch is at
 	if !isRepository(dir) {
@@ -31,8 +30,8 @@ func (r *Registry) CommitIndex(ctx context.Context, dir, message string) (string
 	return r.commit(ctx, dir, from, message)
 }
 
-// Squash forces a commit without parent onto master, as crates.io does when
-// the history has grown too long, and returns its id.
+// Squash forces a commit without parents onto master, as crates.io does when the history
+// has grown too long, and returns its id.
 func (r *Registry) Squash(ctx context.Context, dir string) (string, error) {
 	return r.commit(ctx, dir, "", "Collapse index into one commit")
 }
@@ -44,8 +43,7 @@ func (r *Registry) Date(t time.Time) {
 	r.clock = t
 }
 
-// isRepository looks into dir alone: git itself would find a repository around
-// it too.
+// isRepository checks only dir itself: git would also find a repository around it.
 func isRepository(dir string) bool {
 	for _, name := range []string{".git", "HEAD"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
@@ -67,9 +65,9 @@ func initRepository(ctx context.Context, dir string) error {
 	return err
 }
 
-// commit needs one run of git, and another where there is a work tree: to start a
-// program costs more than a commit of the small indexes of tests. That git keeps each
-// as a pack saves the program that unpacks it.
+// commit runs git once, and a second time if there is a work tree: starting a program costs
+// more than a commit of the small indexes of tests. Git keeps each commit as a pack, which
+// saves the program that unpacks it.
 func (r *Registry) commit(ctx context.Context, dir, from, message string) (string, error) {
 	r.mu.Lock()
 	when := r.clock
@@ -79,7 +77,7 @@ func (r *Registry) commit(ctx context.Context, dir, from, message string) (strin
 	pr, pw := io.Pipe()
 	go func() { pw.CloseWithError(r.fastImport(pw, when, from, message)) }()
 	id, err := git(ctx, dir, pr, "-c", "fastimport.unpackLimit=1", "fast-import", "--quiet", "--force")
-	pr.Close() // ends the goroutine even if git left early
+	pr.Close() // ends the goroutine even if git exited early
 	if err != nil {
 		return "", err
 	}
@@ -90,8 +88,8 @@ func (r *Registry) commit(ctx context.Context, dir, from, message string) (strin
 	return id, nil
 }
 
-// fastImport writes the whole index as one commit in the language of
-// git-fast-import(1), which answers with its id.
+// fastImport writes the whole index as one commit for git-fast-import(1), which prints its
+// id.
 func (r *Registry) fastImport(w io.Writer, when time.Time, from, message string) error {
 	fmt.Fprintf(w, "commit refs/heads/master\nmark :1\ncommitter bors <bors@rust-lang.org> %d +0000\n", when.Unix())
 	fmt.Fprintf(w, "data %d\n%s\n", len(message), message)
@@ -108,8 +106,8 @@ func (r *Registry) fastImport(w io.Writer, when time.Time, from, message string)
 	return err
 }
 
-// git runs one command, away from the configuration of user and system and
-// from the repository that a surrounding hook may have named.
+// git runs one command, without the configuration of user and system, and without the
+// repository that a surrounding hook may have set.
 func git(ctx context.Context, dir string, stdin io.Reader, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir

@@ -9,18 +9,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Line is a line of a real index with a crate file that stands in for the real
-// one: the same bytes for the same name, version and checksum, and other bytes
-// for any other.
+// Line is a line of a real index with a substitute for its crate file: the same name,
+// version and checksum give the same bytes, and any others give other bytes.
 type Line struct {
 	ID  crate.ID
-	Sum crate.Checksum // of the crate file that stands in
-	// Text is the line byte for byte, but for the checksum, which is Sum.
+	Sum crate.Checksum // of the substitute
+	// Text is the line byte for byte, except for the checksum, which is Sum.
 	Text []byte
 	spec Version
 }
 
-// ParseLine reads a line of a real index, without its line feed.
+// ParseLine parses a line of a real index, without its line feed.
 func ParseLine(text []byte) (Line, error) {
 	var e struct {
 		Name, Vers, Cksum string
@@ -47,22 +46,21 @@ func ParseLine(text []byte) (Line, error) {
 // CrateBytes builds the crate file.
 func (l *Line) CrateBytes() []byte { return archive(&l.spec, 0, 0) }
 
-// Yanked returns the line with that flag.
+// Yanked returns the line with the flag set or cleared.
 func (l Line) Yanked(yanked bool) Line {
 	l.Text = setYanked(l.Text, yanked)
 	return l
 }
 
-// setYanked changes nothing else. In a line of JSON, the key and its value cannot
-// stand anywhere but at the top: a feature of that name has a list.
+// setYanked changes only that flag. In a line, the key with such a value can only be at the
+// top level: a feature of that name has a list.
 func setYanked(text []byte, yanked bool) []byte {
 	return bytes.Replace(text, fmt.Appendf(nil, `"yanked":%t`, !yanked), fmt.Appendf(nil, `"yanked":%t`, yanked), 1)
 }
 
-// SetCrate makes lines the whole index file of a crate, in their order: versions
-// that it had and that are not among them are removed, and those with another
-// checksum are republished. Without lines, the crate is removed. It panics if a
-// line is another crate's or comes twice.
+// SetCrate makes lines the whole index file of a crate, in their order: other versions are
+// removed, and those with another checksum are published again. Without lines, the crate is
+// removed. It panics if a line belongs to another crate or is there twice.
 func (r *Registry) SetCrate(name string, lines ...Line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

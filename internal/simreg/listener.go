@@ -9,8 +9,7 @@ import (
 	"syscall"
 )
 
-// listener lets connections through to the HTTP server, except those that
-// shall meet silence.
+// listener passes connections to the HTTP server, except those that meet silence.
 type listener struct {
 	net.Listener
 	script *script
@@ -28,12 +27,12 @@ func (l *listener) Accept() (net.Conn, error) {
 		if l.script.connection() == nil {
 			return conn, nil
 		}
-		l.work.Add(1) // the caller, Serve, is work already
+		l.work.Add(1) // the caller, Serve, also counts as work
 		go l.ignore(conn)
 	}
 }
 
-// ignore swallows what the client says until it leaves or the server goes.
+// ignore discards what the client sends until it leaves or the server ends.
 func (l *listener) ignore(conn net.Conn) {
 	defer l.work.Done()
 	gone := make(chan struct{})
@@ -61,14 +60,14 @@ func listen(addr string, memory bool) (net.Listener, error) {
 	return net.Listen("tcp4", addr)
 }
 
-// pipeListener accepts the far ends of pipes.
+// pipeListener accepts the other ends of pipes.
 type pipeListener struct {
 	conns chan net.Conn
 	quit  chan struct{}
 	once  sync.Once
 }
 
-// pipeAddr is a name under which nothing can be dialled.
+// pipeAddr is an address that cannot be dialled.
 type pipeAddr struct{}
 
 func (pipeAddr) Network() string { return "pipe" }
@@ -102,7 +101,7 @@ func (l *pipeListener) dial(ctx context.Context, addr string) (net.Conn, error) 
 	}
 }
 
-// errRefused is what TCP says where nothing listens.
+// errRefused returns TCP's error if nothing listens.
 func errRefused(addr string) error {
 	return fmt.Errorf("dialling %s: %w", addr, syscall.ECONNREFUSED)
 }

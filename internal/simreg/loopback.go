@@ -7,8 +7,8 @@ import (
 	"net/netip"
 )
 
-// LoopbackOnly is a DialContext that reaches this machine and nothing else. It
-// refuses before any name is looked up, so not even a resolver hears of it.
+// LoopbackOnly is a DialContext that only reaches this machine. It refuses other names
+// before they are looked up, so that not even a resolver sees them.
 func LoopbackOnly(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {

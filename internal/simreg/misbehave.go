@@ -8,8 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// misbehave answers a request as the fault wants it. It returns false if a
-// good answer has to follow.
+// misbehave answers a request as the fault demands. It returns false if a good response
+// must follow.
 func (s *Server) misbehave(w http.ResponseWriter, req *http.Request, id crate.ID, f *Fault) (done bool) {
 	switch f.Kind {
 	case Latency:
@@ -37,7 +37,7 @@ func (s *Server) misbehave(w http.ResponseWriter, req *http.Request, id crate.ID
 	}
 	rec, err := s.reg.record(id)
 	if err != nil {
-		return false // nothing there to damage
+		return false // nothing to damage
 	}
 	data := s.reg.bytes(rec)
 	crateHeader(w.Header(), s.reg.checksum(rec))
@@ -45,7 +45,7 @@ func (s *Server) misbehave(w http.ResponseWriter, req *http.Request, id crate.ID
 	return true
 }
 
-// redirectTarget is where a request for id is sent first.
+// redirectTarget returns the first redirect target of a request for id.
 func redirectTarget(id crate.ID, f *Fault) string {
 	switch {
 	case f.To != "":
@@ -64,8 +64,7 @@ func answerStatus(w http.ResponseWriter, f *Fault) {
 	s3Error(w, code, "Simulated", http.StatusText(code))
 }
 
-// damage sends body in a way that no crate file should arrive. The headers of
-// a good answer are set; body is ours to change.
+// damage sends a damaged body. The headers of a good response are set; body may be changed.
 func (s *Server) damage(w http.ResponseWriter, req *http.Request, body []byte, f *Fault) {
 	h, half := w.Header(), body[:len(body)/2]
 	switch f.Kind {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Parse reads specifications in a text form of one item a line. Blank lines
-// and those that start with "#" are skipped, and indentation is free:
+// Parse parses specifications in a text form with one item per line. It skips blank lines
+// and lines that start with "#", and ignores indentation:
 //
-//	NAME VERSION [yanked]      starts a version; the other lines add to it
+//	NAME VERSION [yanked]      starts a version, to which the other lines add
 //	dep NAME REQ [OPTION...]   optional, no-default, features=a,b,
 //	                           kind=dev, kind=build, target=cfg(unix), rename=x
 //	feature NAME [ITEM...]     such as: feature json dep:serde serde?/std
@@ -19,8 +19,8 @@ import (
 //	rust VERSION
 //	pubtime 2026-01-31T12:00:00Z
 //
-// No item contains a space: a requirement with two parts is ">=1,<3". A crate
-// that is called like a keyword ("dep", "size") needs a [Version] literal.
+// Items have no spaces: a requirement with two parts is ">=1,<3". A crate whose name is a
+// keyword ("dep", "size") needs a [Version] literal.
 func Parse(text string) ([]Version, error) {
 	var versions []Version
 	n := 0
@@ -46,8 +46,8 @@ func MustParse(text string) []Version {
 	return versions
 }
 
-// itemParsers are the lines that add to the version above them; each gets what
-// follows its keyword, at least one field.
+// itemParsers parse the lines that add to the version above them, given what follows the
+// keyword: at least one field.
 var itemParsers = map[string]func(v *Version, args []string) error{
 	"dep":     parseDep,
 	"feature": parseFeature,

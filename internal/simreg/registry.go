@@ -12,10 +12,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Registry is the published versions, the faults to come and the counts of
-// what was asked. All methods may be called concurrently.
+// Registry is the published versions, the injected faults and the counts of requests. All
+// methods may be called concurrently.
 type Registry struct {
-	seed uint64 // of the noise in crate files
+	seed uint64 // for the noise in crate files
 
 	mu      sync.RWMutex
 	records map[crate.ID]*record
@@ -31,15 +31,14 @@ type Registry struct {
 type record struct {
 	spec     Version
 	revision int
-	text     []byte // of its line; nil: made from spec
+	text     []byte // of its line; nil: derived from spec
 	added    time.Time
 	once     sync.Once
-	sum      crate.Checksum // of the crate file, once it was needed
+	sum      crate.Checksum // of the crate file, once needed
 }
 
-// New returns a registry of the given versions, in order of publication. It
-// panics if one has no valid id or is there twice: specifications are part of
-// the program.
+// New returns a registry of the given versions, in order of publication. It panics if an id
+// is invalid or there twice, because specifications are part of the program.
 func New(versions ...Version) *Registry { return newRegistry(0, versions) }
 
 func newRegistry(seed uint64, versions []Version) *Registry {
@@ -75,13 +74,13 @@ func (r *Registry) Add(versions ...Version) {
 	}
 }
 
-// Remove deletes a version, line and file, as crates.io may do within 72
-// hours. Removing what is not there does nothing.
+// Remove deletes a version, line and file, as crates.io may do within 72 hours. It does
+// nothing if the version does not exist.
 func (r *Registry) Remove(id crate.ID) { r.swap(id, nil) }
 
-// Restore publishes again what Remove has deleted, as the newest version of its
-// crate, with the bytes that it had last or any that it had before: sum is one of
-// Past. It panics if there are none, or if the version is not deleted.
+// Restore publishes a removed version again, as the newest version of its crate, with its
+// last bytes or earlier ones: sum is one of Past. It panics if there are none, or if the
+// version was not removed.
 func (r *Registry) Restore(id crate.ID, sum crate.Checksum) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,7 +94,7 @@ func (r *Registry) Restore(id crate.ID, sum crate.Checksum) {
 	r.files[path] = append(r.files[path], rec)
 }
 
-// Yank sets the yanked flag of a version. It panics if there is none.
+// Yank sets the yanked flag of a version. It panics if the version does not exist.
 func (r *Registry) Yank(id crate.ID, yanked bool) {
 	old := r.mustRecord(id)
 	rec := &record{spec: old.spec, revision: old.revision, text: setYanked(old.text, yanked)}
@@ -103,10 +102,10 @@ func (r *Registry) Yank(id crate.ID, yanked bool) {
 	r.swap(id, rec)
 }
 
-// ReplaceBytes gives a version other bytes and the checksum that belongs to
-// them, in place: no registry that can be trusted does that (row A8 of the fault
-// catalogue). Between Remove and Restore it is what crates.io lets owners do.
-// It panics if there is no such version, or if it has the line of a real index.
+// ReplaceBytes gives a version other bytes and their checksum, in place: no trustworthy
+// registry does that (row A8 of the fault catalogue). Between Remove and Restore it is what
+// crates.io allows owners. It panics if the version does not exist, or has the line of a
+// real index.
 func (r *Registry) ReplaceBytes(id crate.ID) {
 	old := r.mustRecord(id)
 	if old.text != nil {
@@ -115,7 +114,7 @@ func (r *Registry) ReplaceBytes(id crate.ID) {
 	r.swap(id, &record{spec: old.spec, revision: old.revision + 1})
 }
 
-// swap puts rec in the place of the record of id, or nothing if rec is nil.
+// swap replaces the record of id by rec, or removes it if rec is nil.
 func (r *Registry) swap(id crate.ID, rec *record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -137,15 +136,15 @@ func (r *Registry) swap(id crate.ID, rec *record) {
 	}
 }
 
-// forget takes a record out of the versions and into the past.
+// forget moves a record from the versions to the past.
 func (r *Registry) forget(rec *record) {
 	id := rec.spec.ID()
 	delete(r.records, id)
 	r.past[id] = append(r.past[id], rec)
 }
 
-// Past returns the checksums of the bytes that a version had before, in order and
-// without those that it has now.
+// Past returns the checksums of a version's earlier bytes, in order, without the current
+// ones.
 func (r *Registry) Past(id crate.ID) []crate.Checksum {
 	r.mu.RLock()
 	past, now := slices.Clone(r.past[id]), r.records[id]
@@ -167,7 +166,7 @@ func (r *Registry) IDs() []crate.ID {
 	return slices.SortedFunc(maps.Keys(r.records), compareIDs)
 }
 
-// Gone returns the versions that were deleted and are not back, sorted as IDs.
+// Gone returns the versions that were removed and not restored, sorted as IDs.
 func (r *Registry) Gone() []crate.ID {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -188,8 +187,7 @@ func (r *Registry) Len() int {
 	return len(r.records)
 }
 
-// Entry returns the index line of a version, without the line feed, or
-// fs.ErrNotExist.
+// Entry returns the index line of a version, without the line feed. Errors: fs.ErrNotExist.
 func (r *Registry) Entry(id crate.ID) ([]byte, error) {
 	rec, err := r.record(id)
 	if err != nil {
@@ -198,7 +196,7 @@ func (r *Registry) Entry(id crate.ID) ([]byte, error) {
 	return r.line(rec), nil
 }
 
-// Checksum returns the SHA-256 of a version's crate file, or fs.ErrNotExist.
+// Checksum returns the SHA-256 of a version's crate file. Errors: fs.ErrNotExist.
 func (r *Registry) Checksum(id crate.ID) (crate.Checksum, error) {
 	rec, err := r.record(id)
 	if err != nil {
@@ -207,7 +205,7 @@ func (r *Registry) Checksum(id crate.ID) (crate.Checksum, error) {
 	return r.checksum(rec), nil
 }
 
-// CrateBytes returns the crate file of a version, or fs.ErrNotExist.
+// CrateBytes returns the crate file of a version. Errors: fs.ErrNotExist.
 func (r *Registry) CrateBytes(id crate.ID) ([]byte, error) {
 	rec, err := r.record(id)
 	if err != nil {
@@ -233,7 +231,7 @@ func (r *Registry) mustRecord(id crate.ID) *record {
 	return rec
 }
 
-// bytes builds the crate file, and its checksum in passing.
+// bytes builds the crate file, and sets its checksum.
 func (r *Registry) bytes(rec *record) []byte {
 	data := archive(&rec.spec, rec.revision, r.seed)
 	rec.once.Do(func() { rec.sum = sha256.Sum256(data) })

@@ -11,19 +11,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/rss"
 )
 
-// IndexFile stands for a crate's file of the sparse index in [Registry.Inject]. The kinds
-// that are about the bytes of an answer happen to it, and Status. Faults of [All] and
-// Chaos are about crate files alone.
+// IndexFile stands for a crate's file in the sparse index in [Registry.Inject]. The kinds
+// that change the bytes of a response apply to it, and Status. Faults of [All] and Chaos
+// only affect crate files.
 func IndexFile(name string) crate.ID { return crate.ID{Name: strings.ToLower(name)} }
 
-// indexFault returns what a request for the index file of a crate meets, or nil.
+// indexFault returns the fault for a request for the index file of a crate, or nil.
 func (s *script) indexFault(name string) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.count(s.take(IndexFile(name), false))
 }
 
-// serveRSS is https://static.crates.io/rss/updates.xml.
+// serveRSS serves https://static.crates.io/rss/updates.xml.
 func (s *Server) serveRSS(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/rss+xml")
 	var items []rss.Item

@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// script is what shall happen and what has happened.
+// script is the faults to come, and the counts of what has happened.
 type script struct {
 	mu       sync.Mutex
 	faults   map[crate.ID][]*pending
@@ -59,7 +59,7 @@ func (s *script) request(id crate.ID) {
 	s.total++
 }
 
-// fault returns what a request for the crate file of id meets, or nil.
+// fault returns the fault for a request for the crate file of id, or nil.
 func (s *script) fault(id crate.ID) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,14 +73,14 @@ func (s *script) fault(id crate.ID) *Fault {
 	return s.count(f)
 }
 
-// connection returns the fault that a new connection meets, or nil.
+// connection returns the fault for a new connection, or nil.
 func (s *script) connection() *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.count(s.take(All, true))
 }
 
-// count notes that f, which may be nil, happens.
+// count counts f, which may be nil.
 func (s *script) count(f *Fault) *Fault {
 	if f != nil {
 		s.injected[f.String()]++
@@ -88,8 +88,7 @@ func (s *script) count(f *Fault) *Fault {
 	return f
 }
 
-// take uses up one turn of the first fault of id that concerns connections, or
-// requests.
+// take uses the first fault of id that concerns connections, or requests, once.
 func (s *script) take(id crate.ID, connections bool) *Fault {
 	for i, p := range s.faults[id] {
 		switch {
@@ -111,7 +110,7 @@ func (s *script) take(id crate.ID, connections bool) *Fault {
 	return nil
 }
 
-// strike decides by the hash of seed and id alone.
+// strike decides only by the hash of seed and id.
 func (c *chaos) strike(id crate.ID) *Fault {
 	if c == nil || c.met[id] {
 		return nil
@@ -133,21 +132,21 @@ func (s *script) requestIndex() {
 	s.index++
 }
 
-// Requests returns how often the crate file of id was asked for.
+// Requests returns the number of requests for the crate file of id.
 func (r *Registry) Requests(id crate.ID) int {
 	r.script.mu.Lock()
 	defer r.script.mu.Unlock()
 	return r.script.requests[id]
 }
 
-// TotalRequests returns how often crate files were asked for.
+// TotalRequests returns the number of requests for crate files.
 func (r *Registry) TotalRequests() int {
 	r.script.mu.Lock()
 	defer r.script.mu.Unlock()
 	return r.script.total
 }
 
-// IndexRequests returns how often files of the sparse index were asked for.
+// IndexRequests returns the number of requests for files of the sparse index.
 func (r *Registry) IndexRequests() int {
 	r.script.mu.Lock()
 	defer r.script.mu.Unlock()
@@ -167,7 +166,7 @@ func (r *Registry) Injected(kind Kind) int {
 	return n
 }
 
-// Sent returns how often each fault happened, with the status where there is one.
+// Sent returns how often each fault happened, with the status if it has one.
 func (r *Registry) Sent() map[string]int {
 	r.script.mu.Lock()
 	defer r.script.mu.Unlock()

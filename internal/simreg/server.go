@@ -15,20 +15,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/cert"
 )
 
-// Options says how a registry is served. The zero value is plain HTTP/1.1 over
-// TCP on a free port of 127.0.0.1.
+// Options says how to serve a registry. The zero value is plain HTTP/1.1 over TCP on a free
+// port of 127.0.0.1.
 type Options struct {
-	// TLS serves https with a certificate that Server.Roots has signed.
+	// TLS serves https with a certificate signed by Server.Roots.
 	TLS bool
 	// HTTP2 offers HTTP/2 to clients; implies TLS.
 	HTTP2 bool
-	// CertHost is the host of the certificate; if empty, the server's own. Any
-	// other makes clients refuse it (row B17).
+	// CertHost is the host of the certificate; if empty, the server's own. With any other,
+	// clients refuse it (row B17).
 	CertHost string
 	// CertExpires is the end of the certificate's validity; if zero, in an hour.
 	CertExpires time.Time
-	// Memory serves over pipes instead of TCP, so that a test under
-	// testing/synctest can wait for hours. Only Server.Dial reaches it.
+	// Memory serves over pipes instead of TCP, so that a test with testing/synctest can
+	// wait for hours. Only Server.Dial reaches it.
 	Memory bool
 }
 
@@ -42,9 +42,9 @@ type Server struct {
 	reg  *Registry
 	opts Options
 	cert tls.Certificate
-	addr string // host and port, kept over Down and Up
+	addr string // host and port, the same after Down and Up
 
-	quit chan struct{}  // closed by Close, ends every stall
+	quit chan struct{}  // closed by Close; ends every stall
 	work sync.WaitGroup // serve loops, connections and handlers
 
 	mu       sync.Mutex
@@ -84,8 +84,7 @@ func (r *Registry) Start(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Up brings the server back, at the same address, after Down. If it is up, Up
-// does nothing.
+// Up starts the server again after Down, at the same address. If it runs, Up does nothing.
 func (s *Server) Up() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +121,7 @@ func (s *Server) newHTTPServer() *http.Server {
 		Handler:   s.handler(),
 		Protocols: &protocols,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{s.cert}},
-		ErrorLog:  log.New(io.Discard, "", 0), // clients that leave are the point
+		ErrorLog:  log.New(io.Discard, "", 0), // clients that leave are normal here
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew: // on the goroutine of Serve, so work is not zero
@@ -134,7 +133,7 @@ func (s *Server) newHTTPServer() *http.Server {
 	}
 }
 
-// Down makes the server vanish: connections break, new ones are refused.
+// Down stops the server: connections break, new ones are refused.
 func (s *Server) Down() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,7 +145,7 @@ func (s *Server) Down() {
 	s.listener = nil
 }
 
-// Close ends the server and waits until nothing of it runs.
+// Close ends the server and waits until all its goroutines have ended.
 func (s *Server) Close() {
 	s.Down()
 	s.mu.Lock()
@@ -168,8 +167,8 @@ func (s *Server) enter() bool {
 	return !s.closed
 }
 
-// Dial connects to the server, whatever the address; it is a DialContext for
-// an http.Transport.
+// Dial connects to the server, whatever the address; it is a DialContext for an
+// http.Transport.
 func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if !s.opts.Memory {
 		return LoopbackOnly(ctx, network, s.addr)
@@ -183,8 +182,8 @@ func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 	return ln.Listener.(*pipeListener).dial(ctx, addr)
 }
 
-// Client returns a client that reaches this server and no other, trusts its
-// certificate and decodes nothing. The caller closes its idle connections.
+// Client returns a client that only reaches this server, trusts its certificate and decodes
+// nothing. The caller closes its idle connections.
 func (s *Server) Client() *http.Client {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
@@ -197,8 +196,8 @@ func (s *Server) Client() *http.Client {
 	}}
 }
 
-// sleep waits for d, without end if it is negative; false means that the client left or
-// the server ends.
+// sleep waits for d, or forever if it is negative; false means that the client left or the
+// server ends.
 func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	var timer <-chan time.Time
 	if d >= 0 {

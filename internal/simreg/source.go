@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// manifest returns the Cargo.toml of v, normalized as "cargo package" does it.
+// manifest returns the Cargo.toml of v, normalized as by "cargo package".
 func manifest(v *Version) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Made by simreg.\n\n[package]\nedition = \"2021\"\n")
@@ -84,8 +84,8 @@ func library(v *Version) string {
 	return b.String()
 }
 
-// condition returns the attribute under which d is there at compile time;
-// false means that the library cannot name it.
+// condition returns the attribute under which d exists at compile time; false means that
+// the library cannot refer to it.
 func condition(v *Version, d *Dep) (attr string, ok bool) {
 	var all []string
 	if d.Target != "" {
@@ -104,8 +104,8 @@ func condition(v *Version, d *Dep) (attr string, ok bool) {
 	return attr, d.Kind == ""
 }
 
-// enablers returns the features that bring in the optional dependency dep:
-// those that list it, or its own if none says "dep:".
+// enablers returns the features that enable the optional dependency dep: those that list
+// it, or its implicit one if none has "dep:".
 func enablers(v *Version, dep string) []string {
 	var out []string
 	explicit := false

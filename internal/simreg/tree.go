@@ -22,8 +22,8 @@ func compareIDs(a, b crate.ID) int {
 	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
 }
 
-// IndexFile returns the file of the index at path, such as "se/rd/serde" or
-// "config.json", or fs.ErrNotExist.
+// IndexFile returns the index file at path, such as "se/rd/serde" or "config.json". Errors:
+// fs.ErrNotExist.
 func (r *Registry) IndexFile(path string) ([]byte, error) {
 	r.mu.RLock()
 	records, dl := slices.Clone(r.files[path]), r.dl
@@ -46,7 +46,7 @@ func configJSON(dl string) []byte {
 	return fmt.Appendf(nil, "{\n  \"dl\": %q,\n  \"api\": \"https://crates.io\"\n}\n", dl)
 }
 
-// indexFiles yields every file of the index, sorted by path.
+// indexFiles yields all files of the index, sorted by path.
 func (r *Registry) indexFiles() iter.Seq2[string, []byte] {
 	r.mu.RLock()
 	paths := slices.Sorted(maps.Keys(r.files))
@@ -65,8 +65,7 @@ func (r *Registry) indexFiles() iter.Seq2[string, []byte] {
 	}
 }
 
-// sumAll computes the checksums that are not known yet on all processors: it
-// means building every crate file.
+// sumAll computes missing checksums on all processors, for which it builds the crate files.
 func (r *Registry) sumAll() {
 	r.mu.RLock()
 	records := slices.Collect(maps.Values(r.records))
@@ -84,9 +83,8 @@ func (r *Registry) sumAll() {
 	g.Wait() // nothing fails
 }
 
-// WriteIndex writes the index as plain files below dir. The "dl" of its
-// config.json names the server that was started last, or crates.io's own if
-// there was none.
+// WriteIndex writes the index as plain files below dir. The "dl" of its config.json is the
+// server started last, or crates.io if there was none.
 func (r *Registry) WriteIndex(dir string) error {
 	for path, data := range r.indexFiles() {
 		if err := writeFile(filepath.Join(dir, filepath.FromSlash(path)), data); err != nil {
@@ -96,8 +94,8 @@ func (r *Registry) WriteIndex(dir string) error {
 	return nil
 }
 
-// WriteTree writes every crate file as {dir}/{name}/{name}-{version}.crate,
-// the layout of static.crates.io, for load tests with any static file server.
+// WriteTree writes every crate file as {dir}/{name}/{name}-{version}.crate, the layout of
+// static.crates.io, for load tests with any static file server.
 func (r *Registry) WriteTree(dir string) error {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -116,7 +114,7 @@ func (r *Registry) WriteTree(dir string) error {
 	return g.Wait()
 }
 
-// writeFile is os.WriteFile that makes the folder if it has to.
+// writeFile is os.WriteFile that makes missing folders.
 func writeFile(name string, data []byte) error {
 	err := os.WriteFile(name, data, 0o644)
 	if os.IsNotExist(err) {

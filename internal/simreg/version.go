@@ -7,24 +7,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Version is the specification of one published version. Only Name and
-// Version are needed.
+// Version is the specification of one published version. Only Name and Version are
+// required.
 type Version struct {
 	Name     string
 	Version  string
 	Deps     []Dep
-	Features map[string][]string // in the syntax of Cargo.toml, "dep:x" included
+	Features map[string][]string // in the syntax of Cargo.toml, including "dep:x"
 	Yanked   bool
-	PubTime  time.Time // left out of the index if zero, as for very old versions
+	PubTime  time.Time // omitted from the index if zero, as for very old versions
 
-	Links       string // the native library; gives the crate a build script
+	Links       string // the native library; adds a build script
 	RustVersion string
-	// Size is how many bytes of noise the crate file carries besides its
-	// manifest and source, which take about 500.
+	// Size is the number of bytes of noise in the crate file besides its manifest and
+	// source, which take about 500.
 	Size int
-	// Lib is src/lib.rs. If empty, it has a constant ID, "name version", and a
-	// function describe that names the crate and its dependencies by their IDs.
-	// One of your own needs a "pub const ID: &str" if others depend on it.
+	// Lib is src/lib.rs. If empty, it has a constant ID, "name version", and a function
+	// describe that names the crate and its dependencies by their IDs. A custom one needs a
+	// "pub const ID: &str" if other crates depend on it.
 	Lib string
 }
 
@@ -40,10 +40,10 @@ type Dep struct {
 	Features          []string
 	Kind              string // "dev" or "build"; if empty, "normal"
 	Target            string // such as "cfg(unix)"; if empty, every target
-	Rename            string // what the depending crate calls it; if empty, Name
+	Rename            string // the depending crate's name for it; if empty, Name
 }
 
-// alias is the name by which the depending crate knows d.
+// alias returns the depending crate's name for d.
 func (d *Dep) alias() string {
 	if d.Rename != "" {
 		return d.Rename
@@ -58,7 +58,7 @@ func (d *Dep) kind() string {
 	return d.Kind
 }
 
-// req returns the requirement as "cargo publish" spells it: "1.2" is "^1.2".
+// req returns the requirement in the form of "cargo publish": "1.2" is "^1.2".
 func (d *Dep) req() string {
 	switch {
 	case d.Req == "":
@@ -69,5 +69,5 @@ func (d *Dep) req() string {
 	return d.Req
 }
 
-// ident is a crate's name in Rust source.
+// ident returns a crate's name in Rust source.
 func ident(name string) string { return strings.ReplaceAll(name, "-", "_") }

@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// send answers with body and its right length.
+// send answers with body and its length.
 func send(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Write(body) // the client may leave
 }
 
-// push hands data to the network now; false means that the client left.
+// push sends data immediately; false means that the client left.
 func push(w http.ResponseWriter, data []byte) bool {
 	_, err := w.Write(data)
 	return err == nil && http.NewResponseController(w).Flush() == nil
 }
 
-// sendThenAbort announces length bytes, sends data and breaks off: over
-// HTTP/1.1 by closing the connection, over HTTP/2 by RST_STREAM.
+// sendThenAbort announces length bytes, sends data and aborts: over HTTP/1.1 by closing the
+// connection, over HTTP/2 by RST_STREAM.
 func sendThenAbort(w http.ResponseWriter, data []byte, length int) {
 	w.Header().Set("Content-Length", strconv.Itoa(length))
 	push(w, data)
@@ -40,7 +40,7 @@ func endless(w http.ResponseWriter, data []byte) {
 	panic(http.ErrAbortHandler)
 }
 
-// drip sends a byte at a time.
+// drip sends one byte at a time.
 func (s *Server) drip(w http.ResponseWriter, req *http.Request, body []byte, every time.Duration) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	for i := range body {
@@ -50,7 +50,7 @@ func (s *Server) drip(w http.ResponseWriter, req *http.Request, body []byte, eve
 	}
 }
 
-// raw is an answer that net/http would not write.
+// raw is a response that net/http would not write.
 type raw struct {
 	status string // status line, without the line feed
 	body   []byte
@@ -58,8 +58,8 @@ type raw struct {
 	reset  bool // end with a TCP reset instead of an orderly close
 }
 
-// sendRaw writes answer to the connection itself, with the headers of w, and
-// closes it. HTTP/2 has no connection to write to: the stream is reset.
+// sendRaw writes answer directly to the connection, with the headers of w, and closes it.
+// HTTP/2 has no connection to write to: the stream is reset.
 func sendRaw(w http.ResponseWriter, answer raw) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -76,7 +76,7 @@ func sendRaw(w http.ResponseWriter, answer raw) {
 	}
 }
 
-// switchProtocols says that another protocol follows, and never speaks it.
+// switchProtocols announces another protocol, and then sends nothing.
 func (s *Server) switchProtocols(w http.ResponseWriter) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil { // HTTP/2
@@ -107,8 +107,7 @@ func writeRaw(w *bufio.Writer, h http.Header, answer raw) error {
 	return w.Flush()
 }
 
-// resetOnClose makes closing conn send RST. A pipe in memory has no such
-// thing and is closed.
+// resetOnClose makes closing conn send RST. A pipe in memory has no RST and is closed.
 func resetOnClose(conn net.Conn) {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()

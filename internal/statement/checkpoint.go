@@ -21,21 +21,21 @@ import (
 // MaxCheckpoint bounds a checkpoint with its signatures, in bytes.
 const MaxCheckpoint = 16 << 10
 
-// MaxLeaves bounds the leaves of a log: a thousand times what crates.io has.
+// MaxLeaves bounds the leaves of a log: a thousand times as many as crates.io has.
 const MaxLeaves = 1 << 31
 
 // A Statement is the text of a checkpoint.
 type Statement struct {
-	Origin      string // name of the log, and of the key that signs
+	Origin      string // name of the log, and of the signing key
 	tlog.Tree          // leaves, and the root over them
 	Held, Named int64  // versions of the index that are held, and that it names
 	Commit      string // of the index, 40 or 64 hexadecimal digits
 	CommitTime  time.Time
-	At          time.Time // when all that is held was durable
+	At          time.Time // when everything held was durable
 	Manifest    Manifest  // zero: none was written
 }
 
-// Manifest is how far an audit log is covered.
+// Manifest says which part of an audit log is covered.
 type Manifest struct {
 	Size  int64          // bytes, up to the end of its last line
 	Chain crate.Checksum // of that line
@@ -62,13 +62,13 @@ func (s *Statement) Sentence() string {
 		s.Held, s.Named, s.Commit, s.CommitTime.UTC().Format(commitLayout), s.At.UTC().Format(atLayout))
 }
 
-// Complete reports whether all is held that the index names.
+// Complete reports whether everything that the index names is held.
 func (s *Statement) Complete() bool { return s.Held == s.Named }
 
-// errText is what is wrong with a text that differs from what it says.
+// errText means that a text is not in canonical form.
 var errText = errors.New("the checkpoint is not written as statements are (see docs/statements.md)")
 
-// Parse reads the text of a checkpoint, whose signature has not been checked yet.
+// Parse parses the text of a checkpoint, whose signature was not verified yet.
 func Parse(text string) (*Statement, error) {
 	lines := strings.SplitAfter(text, "\n")
 	if len(text) > MaxCheckpoint || len(lines) < 5 || len(lines) > 6 || lines[len(lines)-1] != "" {
@@ -114,7 +114,7 @@ func (s *Statement) parseManifest(line string) error {
 	return err
 }
 
-// check refuses what cannot be so.
+// check rejects impossible values.
 func (s *Statement) check() error {
 	_, err := hex.DecodeString(s.Commit)
 	switch {
@@ -132,19 +132,18 @@ func (s *Statement) check() error {
 	return nil
 }
 
-// ValidOrigin reports whether a name can be that of a log: what a key of a signed
-// note can be called.
+// ValidOrigin reports whether a name is valid for a log, and so for the key of a signed
+// note.
 func ValidOrigin(name string) bool {
 	const most = 255
 	return name != "" && len(name) <= most && utf8.ValidString(name) &&
 		!strings.ContainsFunc(name, func(r rune) bool { return r == '+' || unicode.IsSpace(r) || !unicode.IsPrint(r) })
 }
 
-// A Verify finds out whether a checkpoint was signed with a key, given all of its
-// bytes.
+// A Verify checks whether a key signed a checkpoint, given all its bytes.
 type Verify func(checkpoint []byte) error
 
-// NoteVerify is the Verify of a key of signed notes.
+// NoteVerify returns the Verify of a key of signed notes.
 func NoteVerify(key note.Verifier) Verify {
 	return func(checkpoint []byte) error {
 		_, err := note.Open(checkpoint, note.VerifierList(key))
@@ -152,7 +151,7 @@ func NoteVerify(key note.Verifier) Verify {
 	}
 }
 
-// Open returns what a checkpoint says that was signed with a key.
+// Open verifies a checkpoint and returns its statement.
 func Open(checkpoint []byte, verify Verify) (*Statement, error) {
 	s, err := Peek(checkpoint)
 	if err == nil {
@@ -164,7 +163,7 @@ func Open(checkpoint []byte, verify Verify) (*Statement, error) {
 	return s, nil
 }
 
-// Peek parses a checkpoint without checking its signatures.
+// Peek parses a checkpoint without verifying its signatures.
 func Peek(checkpoint []byte) (*Statement, error) {
 	if len(checkpoint) > MaxCheckpoint {
 		return nil, fmt.Errorf("checkpoint of %d bytes, want at most %d", len(checkpoint), MaxCheckpoint)
@@ -177,8 +176,8 @@ func Peek(checkpoint []byte) (*Statement, error) {
 	return s, cmp.Or(err, checkSignatures(signatures))
 }
 
-// checkSignatures refuses lines that could be written otherwise, and say the same,
-// and a second one of a key, which readers of notes pass over.
+// checkSignatures rejects lines that are not in canonical form, and a second line of a key,
+// which readers of notes ignore.
 func checkSignatures(lines string) error {
 	const keyID = 4 // bytes
 	seen := map[string]bool{}
@@ -199,7 +198,7 @@ func checkSignatures(lines string) error {
 	return nil
 }
 
-// strictBase64 is the base64 that has one way to write bytes.
+// strictBase64 is base64 with only one encoding of the same bytes.
 var strictBase64 = base64.StdEncoding.Strict()
 
 func parseHash(text string) (h tlog.Hash, err error) {

@@ -18,7 +18,7 @@ func Line(key crate.Key) string {
 	return key.Name + " " + key.Version + " " + key.Checksum.String() + "\n"
 }
 
-// ParseLine reads the line of a leaf.
+// ParseLine parses the line of a leaf.
 func ParseLine(line string) (crate.Key, error) {
 	if len(line) > MaxLeaf {
 		return crate.Key{}, fmt.Errorf("leaf of %d bytes, want at most %d", len(line), MaxLeaf)

@@ -30,7 +30,7 @@ type Inclusion struct {
 	Checkpoint []byte
 }
 
-// Format writes the proof.
+// Format formats the proof.
 func (p *Inclusion) Format() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%sextra %s\nindex %d\n", inclusionHeader, strictBase64.EncodeToString([]byte(Line(p.Key))), p.Index)
@@ -40,7 +40,7 @@ func (p *Inclusion) Format() []byte {
 	return b.Bytes()
 }
 
-// ParseInclusion reads a proof, which is not checked yet.
+// ParseInclusion parses a proof, without checking it.
 func ParseInclusion(data []byte) (*Inclusion, error) {
 	head, checkpoint, err := cutHead(data, inclusionHeader)
 	if err != nil {
@@ -74,7 +74,7 @@ func ParseInclusion(data []byte) (*Inclusion, error) {
 	return p, nil
 }
 
-// Check returns the statement, under which the leaf stands if there is no error.
+// Check verifies the proof and returns the statement that covers the leaf.
 func (p *Inclusion) Check(verify Verify) (*Statement, error) {
 	s, err := Open(p.Checkpoint, verify)
 	if err != nil {
@@ -89,14 +89,13 @@ func (p *Inclusion) Check(verify Verify) (*Statement, error) {
 	return s, nil
 }
 
-// A Consistency proves that the log of one checkpoint begins with that of an
-// earlier one.
+// A Consistency proves that the log of one checkpoint begins with that of an earlier one.
 type Consistency struct {
 	Path       tlog.TreeProof
 	Old, Later []byte // checkpoints
 }
 
-// Format writes the proof.
+// Format formats the proof.
 func (p *Consistency) Format() []byte {
 	var b bytes.Buffer
 	b.WriteString(consistencyHeader)
@@ -105,7 +104,7 @@ func (p *Consistency) Format() []byte {
 	return b.Bytes()
 }
 
-// ParseConsistency reads a proof, which is not checked yet.
+// ParseConsistency parses a proof, without checking it.
 func ParseConsistency(data []byte) (*Consistency, error) {
 	head, rest, err := cutHead(data, consistencyHeader)
 	if err != nil {
@@ -125,8 +124,8 @@ func ParseConsistency(data []byte) (*Consistency, error) {
 	return p, nil
 }
 
-// Check returns both statements; the log of the later one begins with that of the
-// other if there is no error.
+// Check verifies that the log of the later statement begins with that of the earlier one,
+// and returns both.
 func (p *Consistency) Check(verify Verify) (old, later *Statement, err error) {
 	if old, err = Open(p.Old, verify); err != nil {
 		return nil, nil, fmt.Errorf("earlier checkpoint: %w", err)
@@ -156,15 +155,16 @@ func (p *Consistency) check(old, later *Statement) error {
 	return nil
 }
 
-// IsInclusion and IsConsistency tell what a file claims to be.
+// IsInclusion reports whether data claims to be an inclusion proof; IsConsistency does so
+// for a consistency proof.
 func IsInclusion(data []byte) bool   { return bytes.HasPrefix(data, []byte(inclusionHeader)) }
 func IsConsistency(data []byte) bool { return bytes.HasPrefix(data, []byte(consistencyHeader)) }
 
-// maxHashes bounds those of a proof: two for each level of the tree.
+// maxHashes bounds the hashes of a proof: two for each level of the tree.
 const maxHashes = 2 * 64
 
-// cutHead returns the lines between the header and the first empty one, and what
-// follows it.
+// cutHead returns the lines between the header and the first empty line, and what follows
+// that.
 func cutHead(data []byte, header string) (lines []string, rest []byte, err error) {
 	if len(data) > MaxProof {
 		return nil, nil, fmt.Errorf("the proof has %d bytes, want at most %d", len(data), MaxProof)
@@ -185,7 +185,7 @@ func cutHead(data []byte, header string) (lines []string, rest []byte, err error
 	return nil, nil, errors.New("the proof has no checkpoint")
 }
 
-// lengthOf is how many bytes lines take.
+// lengthOf returns the number of bytes of lines.
 func lengthOf(lines []string) (n int) {
 	for _, line := range lines {
 		n += len(line) + 1

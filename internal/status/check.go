@@ -8,9 +8,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Check is the verdict on a mirror for what watches it, nil if all is well: a round of a
-// sync was complete within maxAge (0: however long ago), nothing is missing, nothing is
-// damaged, and nothing in quarantine needs a person.
+// Check returns the verdict on a mirror for monitoring. It is nil if a round of a sync was
+// complete within maxAge (0: at any time), and nothing is missing, damaged, or unsettled in
+// quarantine.
 func (s *Mirror) Check(maxAge time.Duration, now time.Time) error {
 	var errs []error
 	if s.Quarantine > 0 {

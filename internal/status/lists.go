@@ -12,22 +12,23 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// A List is what status prints a line or an object a version of, out of the catalog.
+// A List is a list of versions from the catalog, which status prints as one line or object
+// per version.
 type List struct {
-	Empty string // what is said if there is nothing
+	Empty string // printed if the list is empty
 	rows  func(context.Context, *catalog.Catalog) iter.Seq2[row, error]
 }
 
-// row is a version in a list: an object with its fields, and cells for a person.
+// row is a version in a list: an object for programs, and cells for people.
 type row interface{ cells() []string }
 
-// Missing is a version that runs asked for in vain; its fields are those of status
+// Missing is a version that runs could not download; its fields are those of status
 // -missing -json.
 type Missing struct {
 	Crate   string    `json:"crate"`
 	Version string    `json:"version"`
 	Reason  string    `json:"reason"`
-	Since   time.Time `json:"since"`    // when a run first asked for it
+	Since   time.Time `json:"since"`    // when a run first requested it
 	Tried   time.Time `json:"tried_at"` // when the last one did
 }
 
@@ -35,8 +36,8 @@ func (m Missing) cells() []string {
 	return []string{human.Printable(m.Crate) + " " + human.Printable(m.Version), "since " + m.Since.Format(time.DateOnly), "tried " + minute(m.Tried), human.Printable(m.Reason)}
 }
 
-// Gone is a version that upstream refuses to give out; its fields are those of status
-// -gone -json.
+// Gone is a version that upstream refuses to serve; its fields are those of status -gone
+// -json.
 type Gone struct {
 	Crate    string    `json:"crate"`
 	Version  string    `json:"version"`
@@ -49,8 +50,8 @@ func (g Gone) cells() []string {
 	return []string{human.Printable(g.Crate) + " " + human.Printable(g.Version), fmt.Sprint("HTTP ", g.Status), "since " + g.Since.Format(time.DateOnly)}
 }
 
-// Republished is bytes of a version that was published again with others; its fields are
-// those of status -republished -json.
+// Republished is earlier bytes of a version that was published again; its fields are those
+// of status -republished -json.
 type Republished struct {
 	Crate      string    `json:"crate"`
 	Version    string    `json:"version"`
@@ -108,7 +109,7 @@ func (l *List) Each(ctx context.Context, c *catalog.Catalog, do func(any) error)
 	return nil
 }
 
-// Print lists for a person.
+// Print writes the list for a person.
 func (l *List) Print(ctx context.Context, out io.Writer, c *catalog.Catalog) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	n := 0

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// Print tells a person.
+// Print writes the status for a person.
 func (s *Mirror) Print(out io.Writer, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "mirror\t%s\n", s.Out)
@@ -49,7 +49,7 @@ func (s *Mirror) Print(out io.Writer, now time.Time) error {
 	return w.Flush()
 }
 
-// past says what the index does not name any more.
+// pastWords describes what the index no longer names.
 func pastWords(s *Mirror) string {
 	removed := human.Plural(s.Removed, "version") + " removed from the index"
 	before := "the earlier bytes of " + human.Plural(s.Superseded, "version") + " published again"
@@ -74,7 +74,7 @@ func lackWords(s *Mirror) string {
 	return missing + ", " + gone
 }
 
-// roundWords says how the last round of a sync ended.
+// roundWords describes how the last round of a sync ended.
 func roundWords(r *runstate.State, now time.Time) string {
 	text := fmt.Sprintf("ended %s with exit code %d", human.Ago(r.RoundEnded, now), r.ExitCode)
 	if r.ExitCode != 0 {
@@ -125,7 +125,7 @@ func runWords(s *Mirror, now time.Time) string {
 	return fmt.Sprintf("ended %s: %s", human.Ago(r.Ended, now), human.Printable(r.Result))
 }
 
-// newWords says how long new versions took.
+// newWords describes how long new versions took.
 func newWords(r *runstate.State) string {
 	seconds := func(s float64) time.Duration {
 		return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond)
@@ -148,7 +148,7 @@ func verifiedWords(s *Mirror, now time.Time) string {
 	return text
 }
 
-// keptDays says which days of the index are kept.
+// keptDays describes which days of the index are recorded.
 func keptDays(d *Days) string {
 	if d.Error != "" {
 		return "unknown: " + human.Printable(d.Error)
@@ -159,7 +159,7 @@ func keptDays(d *Days) string {
 	return fmt.Sprintf("%s of the index, from %s to %s", human.Plural(int64(d.Kept), "day"), d.First, d.Last)
 }
 
-// PrintRemovals lists for a person what the index has stopped naming.
+// PrintRemovals writes for a person what the index has stopped naming.
 func PrintRemovals(ctx context.Context, out io.Writer, c *catalog.Catalog) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	n := 0
@@ -177,7 +177,7 @@ func PrintRemovals(ctx context.Context, out io.Writer, c *catalog.Catalog) error
 	return w.Flush()
 }
 
-// removalWords says what was removed, and whether it came back.
+// removalWords describes what was removed, and whether it came back.
 func removalWords(r *Removal) string {
 	what := map[string]string{
 		catalog.RemovedCrate: "crate removed", catalog.RemovedVersion: "version removed", catalog.RemovedChecksum: "other bytes",
@@ -188,7 +188,7 @@ func removalWords(r *Removal) string {
 	return what
 }
 
-// PrintQuarantine lists for a person what is in quarantine, and says what to do.
+// PrintQuarantine writes for a person what is in quarantine, and what to do.
 func PrintQuarantine(out io.Writer, all []Evidence) error {
 	if len(all) == 0 {
 		fmt.Fprintln(out, "quarantine is empty")

@@ -25,7 +25,7 @@ type Evidence struct {
 	Repaired bool               `json:"repaired"` // the version has been stored and verified since
 }
 
-// State is what has become of it.
+// State returns its state: settled, or why not.
 func (e *Evidence) State() string {
 	switch {
 	case !e.Settled.IsZero():
@@ -36,7 +36,7 @@ func (e *Evidence) State() string {
 	return "unsettled"
 }
 
-// Quarantine lists what is there.
+// Quarantine returns what is in quarantine.
 func Quarantine(ctx context.Context, d *home.Dirs) (all []Evidence, err error) {
 	folder, err := durable.Open(d.Crates)
 	if err != nil {
@@ -74,7 +74,7 @@ func findRepaired(ctx context.Context, c *catalog.Catalog, all []Evidence) error
 	return nil
 }
 
-// Settle settles what is in the quarantine of a folder of crates, of chosen versions,
+// Settle settles the evidence of chosen versions in the quarantine of a folder of crates,
 // and calls each with its file.
 func Settle(folder durable.FS, chosen func(crate.ID) bool, each func(file string)) error {
 	files := loose.OpenReadOnly(folder)

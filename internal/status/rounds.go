@@ -14,8 +14,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/roundlog"
 )
 
-// PrintRounds lists the last rounds, the newest first, out of a state folder: for a person,
-// or as an object a line, whose fields are those of [roundlog.Round].
+// PrintRounds writes the last rounds in a state folder, the newest first: for a person, or
+// as one object per line, with the fields of [roundlog.Round].
 func PrintRounds(out io.Writer, state string, asJSON bool) error {
 	rounds, err := readRounds(state)
 	if err != nil {
@@ -47,7 +47,7 @@ func PrintRounds(out io.Writer, state string, asJSON bool) error {
 	return w.Flush()
 }
 
-// readRounds returns none if no run was ever here.
+// readRounds returns no rounds if no run was ever here.
 func readRounds(state string) ([]roundlog.Round, error) {
 	folder, err := durable.Open(state)
 	if errors.Is(err, fs.ErrNotExist) {

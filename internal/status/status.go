@@ -1,5 +1,5 @@
-// Package status is a mirror as data, and in words: what it holds, how old it is, how its last run
-// and its last verification ended, what the index has stopped naming, and what is in
+// Package status reports the status of a mirror as data and in words: what it holds, its age, how
+// its last run and its last verification ended, what the index has stopped naming, and what is in
 // quarantine. It needs no lock: the mirror may be written meanwhile.
 package status
 
@@ -19,16 +19,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
 
-// Mirror is where a mirror stands; its fields are those of status -json.
+// Mirror is the status of a mirror; its fields are those of status -json.
 type Mirror struct {
 	Out        string          `json:"out"`
 	Crates     int64           `json:"crates"`
 	Versions   int64           `json:"versions"`
 	Bytes      int64           `json:"bytes"`
-	Removed    int64           `json:"removed"`    // versions that the index does not name any more
+	Removed    int64           `json:"removed"`    // versions that the index no longer names
 	Superseded int64           `json:"superseded"` // bytes that versions had before they were published again
-	Missing    int64           `json:"missing"`    // versions that runs asked for in vain: status -missing
-	Gone       int64           `json:"gone"`       // versions that upstream refuses to give out: status -gone
+	Missing    int64           `json:"missing"`    // versions that runs could not download: status -missing
+	Gone       int64           `json:"gone"`       // versions that upstream refuses to serve: status -gone
 	Bundles    int             `json:"bundles"`
 	Commit     string          `json:"index_commit"` // that was mirrored last
 	CommitTime time.Time       `json:"index_time,omitzero"`
@@ -39,7 +39,7 @@ type Mirror struct {
 	Verified   verify.Cursor   `json:"verify"`
 }
 
-// Days is what is kept of the index's past.
+// Days is the recorded part of the index's past.
 type Days struct {
 	First string `json:"first"` // YYYY-MM-DD
 	Last  string `json:"last"`
@@ -47,7 +47,7 @@ type Days struct {
 	Error string `json:"error,omitempty"` // why that is not known
 }
 
-// Read says where a mirror stands. Errors: home.ErrNoCatalog.
+// Read returns the status of a mirror. Errors: home.ErrNoCatalog.
 func Read(ctx context.Context, d *home.Dirs) (*Mirror, error) {
 	r, err := home.OpenReader(ctx, d)
 	if err != nil {
@@ -84,7 +84,7 @@ func Read(ctx context.Context, d *home.Dirs) (*Mirror, error) {
 		}
 	}
 	if s.Days, err = readDays(ctx, d.Index); err != nil {
-		s.Days = &Days{Error: err.Error()} // all else is known
+		s.Days = &Days{Error: err.Error()} // everything else is known
 	}
 	if s.Quarantine, s.Settled, err = store.CountEvidence(r.Store.Evidence()); err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func Read(ctx context.Context, d *home.Dirs) (*Mirror, error) {
 	return s, err
 }
 
-// readDays asks the index, nil if there is none here that has days.
+// readDays returns the days of the index, or nil if there is no index with days.
 func readDays(ctx context.Context, dir string) (*Days, error) {
 	ix, err := index.Open(ctx, dir, index.Options{})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {

@@ -27,7 +27,7 @@ func open(ctx context.Context, path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Appending: what another process has behind /proc may be a file.
+	// Appending, because another process's file behind /proc may be a regular file.
 	const flags = os.O_WRONLY | os.O_APPEND | unix.O_NOCTTY
 	if info.Mode()&fs.ModeNamedPipe == 0 {
 		return os.OpenFile(path, flags, 0)
@@ -50,7 +50,7 @@ func open(ctx context.Context, path string) (*os.File, error) {
 
 var descriptorName = regexp.MustCompile(`^(?:/dev/fd|/proc/(?:self|thread-self|` + strconv.Itoa(os.Getpid()) + `)/fd)/(\d{1,9})$`)
 
-// descriptor is the number of an open file of this process that a path names.
+// descriptor returns the number of an open file of this process that a path names.
 func descriptor(path string) (fd int, ok bool) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -72,10 +72,10 @@ func descriptor(path string) (fd int, ok bool) {
 	return fd, err == nil
 }
 
-// duplicate makes a file of an open one of this process. To open it a second time
-// would begin at its first byte, over what ">>" or another program has written,
-// and fails with sockets and with pipes of other users. The number differs from 1,
-// so a write after the reader has gone fails, and no signal ends the process.
+// duplicate returns a duplicate of an open file of this process. Opening it a second time
+// would begin at its first byte, overwrite what ">>" or another program has written, and
+// fail for sockets and for pipes of other users. The number differs from 1, so a write
+// after the reader has left fails, and no signal ends the process.
 func duplicate(fd int, path string) (*os.File, error) {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// open opens NUL, CON and the like. There are no FIFOs that have a path.
+// open opens NUL, CON and the like. Windows has no FIFOs with a path.
 func open(_ context.Context, path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err == nil {

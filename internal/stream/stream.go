@@ -1,7 +1,6 @@
-// Package stream writes to output paths that are no files of a disk: a FIFO, a character
-// device, an open file of this process as /dev/stdout is. What was written cannot be
-// taken back: such a path is neither replaced, moved nor locked. Files are package
-// durable's.
+// Package stream writes to output paths that are not files on a disk: a FIFO, a character
+// device, or an open file of this process such as /dev/stdout. Written data cannot be taken
+// back, and such a path is never replaced, moved or locked. Package durable handles files.
 package stream
 
 import (
@@ -15,8 +14,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Error is a stream that cannot be written any more: its reader has gone, or its disk is
-// full. What was written to it before cannot be written again.
+// Error says that a stream can no longer be written: its reader has left, or its disk is
+// full. What was written before cannot be written again.
 type Error struct {
 	Path string
 	Err  error
@@ -25,16 +24,16 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("writing to %s: %v", e.Path, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
-// How long a stream is waited for.
+// How long to wait for a stream.
 var (
 	readerWait  = 10 * time.Second // a FIFO without a reader
-	streamGrace = 10 * time.Second // a reader that takes nothing, once the program is to stop
+	streamGrace = 10 * time.Second // a reader that reads nothing, once the program is stopping
 )
 
-// stream is a File to which one can only write: there is nothing to cut back, and
-// nothing to sync unless it leads to a file.
+// stream is a File that can only be written: it cannot be cut back, and needs no sync
+// unless it leads to a file.
 type stream struct {
-	durable.File // f, without what io.Copy would write around Write by
+	durable.File // f, without the methods with which io.Copy would bypass Write
 	f            *os.File
 	path         string
 	ctx          context.Context
@@ -42,9 +41,9 @@ type stream struct {
 	settle       func() bool // ends the watch on ctx
 }
 
-// Open opens what [Resolve] calls a stream for writing. Nothing is created.
-// A FIFO that nothing reads yet is waited for, some seconds or until ctx ends.
-// Where ctx ends while a FIFO is full, its reader has some seconds left.
+// Open opens what [Resolve] calls a stream for writing. It creates nothing. It waits for
+// the reader of a FIFO, for some seconds or until ctx ends. If ctx ends while a FIFO is
+// full, its reader gets some more seconds.
 func Open(ctx context.Context, path string) (durable.File, error) {
 	f, err := open(ctx, path)
 	if err != nil {
@@ -55,7 +54,7 @@ func Open(ctx context.Context, path string) (durable.File, error) {
 		f.Close()
 		return nil, durable.PathError("write", path, err)
 	}
-	// Files without deadlines (terminals, what is inherited) refuse this one.
+	// Files without deadlines (terminals, inherited files) refuse this one.
 	grace := streamGrace
 	stop := context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(grace)) })
 	return &stream{File: f, f: f, path: path, ctx: ctx, regular: info.Mode().IsRegular(), settle: stop}, nil
@@ -88,8 +87,7 @@ func (s *stream) Close() error {
 	return s.f.Close()
 }
 
-// check refuses what a slip of the hand must not write to: v1.1.0 wrote to
-// disks, too.
+// check refuses targets that can only be a mistake: v1.1.0 even wrote to disks.
 func check(mode fs.FileMode) error {
 	switch mode.Type() {
 	case 0, fs.ModeNamedPipe, fs.ModeDevice | fs.ModeCharDevice:

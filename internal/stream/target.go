@@ -8,15 +8,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Target is what a flag names that a run writes to: a file, which it makes and
-// replaces, or a stream, as /dev/stdout, /dev/null or a FIFO is.
+// Target is the output of a run that a flag names: a file, which the run makes and
+// replaces, or a stream such as /dev/stdout, /dev/null or a FIFO.
 type Target struct {
-	File   string       // at the end of symbolic links
-	Stream durable.File // nil: it is a file
+	File   string       // with symbolic links resolved
+	Stream durable.File // nil: a file
 }
 
-// OpenTarget opens what is a stream, so that what cannot be written to is known
-// before anything is done. Of a file, it finds the name.
+// OpenTarget opens a stream, so that errors are known before anything is done. For a file,
+// it finds the name.
 func OpenTarget(ctx context.Context, path string) (t Target, err error) {
 	file, streams, err := Resolve(path)
 	if err != nil {
@@ -29,8 +29,8 @@ func OpenTarget(ctx context.Context, path string) (t Target, err error) {
 	return t, err
 }
 
-// Results is where the words of a run go, stdout or stderr: not among the data, if
-// these go to standard output.
+// Results returns where a run prints its messages: stderr if the data goes to standard
+// output, otherwise stdout.
 func (t *Target) Results(stdout, stderr io.Writer) io.Writer {
 	if t.Stream == nil || t.File == os.DevNull {
 		return stdout

@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
 
-// facts are what the folders of a mirror say at one moment.
+// facts are the state of a mirror's folders at one time.
 type facts struct {
 	totals             catalog.Totals
 	missing, gone      int64
@@ -24,12 +24,12 @@ type facts struct {
 	lastBundle         time.Time
 	unsettled, settled int
 	verified           verify.Cursor
-	oldest             time.Time // when what was hashed longest ago was; zero: unknown
+	oldest             time.Time // time of the oldest hash; zero: unknown
 	err                error     // why not all of this is known
 }
 
-// read asks the catalog, and looks at the folders beside it. It takes the time of a scan
-// of the catalog: about a second for 1.7 million versions.
+// read reads the catalog and the folders beside it. It takes as long as a scan of the
+// catalog: about a second for 1.7 million versions.
 func read(ctx context.Context, d *home.Dirs) *facts {
 	f := new(facts)
 	f.err = errors.Join(d.ReadCatalog(ctx, func(c *catalog.Catalog) error { return f.ask(ctx, c, d) }), f.quarantine(d))
@@ -68,7 +68,7 @@ func (f *facts) ask(ctx context.Context, c *catalog.Catalog, d *home.Dirs) (err 
 	return err
 }
 
-// count counts bundles, and finds out when the last of them was finished.
+// count counts bundles, and sets when the last of them was finished.
 func (f *facts) count(all []catalog.Bundle, d *home.Dirs) {
 	f.bundles, f.lastBundle = [2]int{}, time.Time{}
 	last := ""
@@ -87,7 +87,7 @@ func (f *facts) count(all []catalog.Bundle, d *home.Dirs) {
 	}
 	folder, err := durable.Open(d.Bundles)
 	if err != nil {
-		return // the bundles are elsewhere, in a bucket
+		return // the bundles are in a bucket
 	}
 	defer folder.Close()
 	if info, err := folder.Stat(last); err == nil {

@@ -13,17 +13,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/roundlog"
 )
 
-// A Source says how a mirror is: to Prometheus, and on its page.
+// A Source reports the condition of a mirror to Prometheus, and on its page.
 type Source interface {
 	prometheus.Collector
-	// Health takes the time of a scan of the catalog now and then.
+	// Health sometimes takes as long as a scan of the catalog.
 	Health() pages.Health
 }
 
-// maxLacking is how many missing versions are named.
+// maxLacking bounds the missing versions that are listed.
 const maxLacking = 200
 
-// name notes the first versions that are missing.
+// name lists the first missing versions.
 func (f *facts) name(ctx context.Context, c *catalog.Catalog) error {
 	f.lacking = nil
 	for m, err := range c.Missing(ctx) {
@@ -38,7 +38,7 @@ func (f *facts) name(ctx context.Context, c *catalog.Catalog) error {
 	return nil
 }
 
-// Health is what a person looks at first.
+// Health returns what a person looks at first.
 func (m *mirror) Health() pages.Health {
 	f := m.facts()
 	h := pages.Health{
@@ -57,7 +57,7 @@ func (m *mirror) Health() pages.Health {
 	return h
 }
 
-// rounds are the last ones; nothing if that is not known.
+// rounds returns the last rounds, or nil if they are unknown.
 func rounds(d *home.Dirs) *roundlog.Log {
 	state, err := durable.Open(d.State())
 	if err != nil {
@@ -71,7 +71,7 @@ func rounds(d *home.Dirs) *roundlog.Log {
 	return log
 }
 
-// lag is how far one time is behind another, nil if either is not known.
+// lag returns how far one time is behind another, or nil if either is unknown.
 func lag(mirrored, upstream time.Time) *time.Duration {
 	if mirrored.IsZero() || upstream.IsZero() {
 		return nil
@@ -80,7 +80,7 @@ func lag(mirrored, upstream time.Time) *time.Duration {
 	return &behind
 }
 
-// coverage is the share of what is held that the sweep of verify has hashed.
+// coverage returns the share of held versions that the sweep of verify has hashed.
 func (f *facts) coverage() float64 {
 	v := &f.verified
 	switch {

@@ -34,8 +34,8 @@ var (
 	diskFree     = desc(prefix+"disk_free_bytes", "Bytes free for the mirror on the disk of a folder.", "folder")
 )
 
-// Mirror is what a mirror holds and lacks, and how that was verified. A scrape costs no
-// question to the catalog while the answer is younger than keepFor.
+// Mirror returns the metrics of what a mirror holds and lacks, and how that was verified. A
+// scrape does not read the catalog while the last result is younger than keepFor.
 func Mirror(d *home.Dirs, look func() (runstate.State, bool)) Source {
 	return &mirror{descriptions: descriptions{
 		readable, heldCrates, heldVersions, heldBytes, missing, missingBytes, goneVersions, removed, republished, quarantine,
@@ -48,19 +48,19 @@ type mirror struct {
 	dirs *home.Dirs
 	look func() (runstate.State, bool)
 
-	mu   sync.Mutex // guards what follows; who waits for it gets what another has asked for
+	mu   sync.Mutex // guards what follows; waiting callers get the result of the current one
 	last *facts
-	next time.Time // when they are asked for again
+	next time.Time // when they are read again
 }
 
-// Facts are kept for keepFor at least, and fifty times as long as it took to find them
-// out, so that who scrapes often costs a large mirror 2 % of a processor at most.
+// Facts are cached for at least keepFor, and fifty times as long as reading them took, so
+// that frequent scrapes of a large mirror cost at most 2 % of a processor.
 const (
 	keepFor  = 5 * time.Second
 	keepMore = 50
 )
 
-// patience bounds the time that a scrape waits for facts.
+// patience limits how long a scrape waits for facts.
 const patience = 30 * time.Second
 
 func (m *mirror) facts() *facts {
@@ -117,14 +117,14 @@ func (ch sample) verified(f *facts) {
 	ch.gauge(damaged, float64(len(v.Bad)))
 }
 
-// disks sends the free space of the folders that are there.
+// disks sends the free space of the existing folders.
 func (ch sample) disks(d *home.Dirs) {
 	for name, free := range freeSpace(d) {
 		ch.gauge(diskFree, float64(free), name)
 	}
 }
 
-// freeSpace is how many bytes are free on the disks of the folders that are there.
+// freeSpace returns the free bytes on the disks of the existing folders.
 func freeSpace(d *home.Dirs) map[string]int64 {
 	space := map[string]int64{}
 	for name, dir := range map[string]string{"crates": d.Crates, "bundles": d.Bundles, "index": d.Index, "deep": d.DeepOrUsual()} {

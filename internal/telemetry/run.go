@@ -26,8 +26,8 @@ var (
 	runLeft      = desc(prefix+"run_left_seconds", "How long the run will still take (ETA). There only while that is known.")
 )
 
-// Run collects the metrics of the run under way, or of the last one. look reports false
-// as long as there was none.
+// Run collects the metrics of the current run, or of the last one. look returns false while
+// there was none.
 func Run(look func() (runstate.State, bool)) prometheus.Collector {
 	return &run{descriptions{
 		lastSuccess, lastRound, lastCode, nextRound, inARow,
@@ -67,11 +67,11 @@ func (r *run) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// now sends what is so only while a run is under way.
+// now sends what is only valid during a run.
 func (ch sample) now(s *runstate.State) {
 	ch.time(nextRound, s.NextAt)
 	phase := s.Phase
-	if !slices.Contains(runstate.Phases, phase) { // a file in the mirror's folder must not make more
+	if !slices.Contains(runstate.Phases, phase) { // a file in the mirror's folder must not add more
 		phase = "other"
 	}
 	ch.gauge(runPhase, 1, phase)

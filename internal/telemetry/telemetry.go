@@ -1,10 +1,10 @@
-// Package telemetry is a mirror as numbers for Prometheus: how its runs go ([Run]), what
-// it holds and lacks ([Mirror]), and which program says so ([Build]). A run shows its own,
-// a server those of whichever process has written the mirror last, under the same names.
+// Package telemetry reports a mirror to Prometheus: its runs ([Run]), what it holds and
+// lacks ([Mirror]), and the program's build ([Build]). A run reports its own metrics, and a
+// server those of the process that wrote the mirror last, under the same names.
 //
 // Names begin with clonecratesio_; those of rounds with sync_; those of downloads, which
-// v1.1.0 had, with crates_. A time that is not known is left out, so that no alarm
-// compares with 1970. docs/Prometheus.md lists all of them.
+// v1.1.0 had, with crates_. An unknown time is left out, so that no alarm compares with
+// 1970. docs/Prometheus.md lists all metrics.
 package telemetry
 
 import (
@@ -17,19 +17,19 @@ import (
 
 const prefix = "clonecratesio_"
 
-// desc describes a number.
+// desc describes a metric.
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
-// sample sends values of gauges.
+// sample sends the values of gauges.
 type sample chan<- prometheus.Metric
 
 func (ch sample) gauge(d *prometheus.Desc, value float64, labels ...string) {
 	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 }
 
-// time sends a time, unless it is not known.
+// time sends a time, unless it is unknown.
 func (ch sample) time(d *prometheus.Desc, t time.Time, labels ...string) {
 	if !t.IsZero() && t.Unix() > 0 {
 		ch.gauge(d, float64(t.UnixMilli())/1000, labels...)
@@ -44,7 +44,7 @@ func (ch sample) flag(d *prometheus.Desc, is bool) {
 	ch.gauge(d, value)
 }
 
-// descriptions are what collectors of constant metrics have.
+// descriptions are the descriptions of collectors of constant metrics.
 type descriptions []*prometheus.Desc
 
 // Describe implements prometheus.Collector.
@@ -54,7 +54,7 @@ func (all descriptions) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Build is which program runs.
+// Build reports which program runs.
 func Build(version string) prometheus.Collector {
 	revision := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -15,24 +15,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 )
 
-// An Appender appends leaves. Its memory does not grow with the log. The caller sees
-// to it that there is one at a time. After an error it is dead; the next one begins
-// where the last checkpoint was.
+// An Appender appends leaves. Its memory does not grow with the log. The caller ensures
+// that there is only one at a time. After an error it is dead; the next one begins at the
+// last checkpoint.
 type Appender struct {
 	fsys   durable.FS
 	from   int64         // leaves of the last checkpoint
-	size   int64         // and with those that were added
-	to     int64         // as was announced
-	edge   [][]tlog.Hash // of each level: the hashes behind the last full tile
-	bundle []byte        // the lines behind the last full tile
+	size   int64         // including those that were added
+	to     int64         // as announced
+	edge   [][]tlog.Hash // for each level: the hashes after the last full tile
+	bundle []byte        // the lines after the last full tile
 
-	dry  bool            // nothing is written
+	dry  bool            // write nothing
 	each bool            // the disk has no SyncAll
 	dirs map[string]bool // folders whose names are not durable yet, if each
 }
 
-// Begin recovers what an earlier append left, and prepares to append n leaves.
-// Errors: ErrDamaged if the right edge of the tree is not what the checkpoint says.
+// Begin recovers from an interrupted append, and prepares to append n leaves. Errors:
+// ErrDamaged if the right edge of the tree contradicts the checkpoint.
 func Begin(fsys durable.FS, n int64) (*Appender, error) {
 	size, err := recoverLast(fsys)
 	if err != nil {
@@ -59,7 +59,7 @@ func Begin(fsys durable.FS, n int64) (*Appender, error) {
 	return a, nil
 }
 
-// load reads the right edge of the tree, and checks it against the checkpoint.
+// load reads the right edge of the tree, and verifies it with the checkpoint.
 func (a *Appender) load(fsys durable.Reader) error {
 	if a.size == 0 {
 		return nil
@@ -116,7 +116,7 @@ func (a *Appender) addLine(line string) {
 	a.bundle = append(a.bundle, line...)
 }
 
-// addHash appends the next hash of a level, and what follows from it above.
+// addHash appends the next hash of a level, and those above that it completes.
 func (a *Appender) addHash(level int, h tlog.Hash) error {
 	if level == len(a.edge) {
 		a.edge = append(a.edge, nil)
@@ -133,8 +133,7 @@ func (a *Appender) addHash(level int, h tlog.Hash) error {
 	return a.addHash(level+1, subtree(full))
 }
 
-// writeLevel writes what there is of the last tile of a level, and at the bottom its
-// lines too.
+// writeLevel writes the last tile of a level, and at the bottom also its lines.
 func (a *Appender) writeLevel(level int) error {
 	if a.dry {
 		return nil
@@ -156,12 +155,12 @@ func (a *Appender) writeLevel(level int) error {
 	return err
 }
 
-// writeTile gives a tile its name, which another may have that no checkpoint covers.
+// writeTile gives a tile its name, and replaces an existing one that no checkpoint covers.
 // Unlike the files of a durable.Batch, a tile may have its name before its bytes are
-// durable: it counts only once a checkpoint covers it, so one sync at the end will do.
+// durable: it counts only once a checkpoint covers it, so one sync at the end suffices.
 func (a *Appender) writeTile(t tlog.Tile, data []byte) error {
 	name := Path(t)
-	temp := durable.TempName(".") // all in one place, to be found after a kill
+	temp := durable.TempName(".") // all in one folder, so that they are found after a kill
 	if err := writeFile(a.fsys, temp, data, a.each); err != nil {
 		return err
 	}
@@ -191,8 +190,7 @@ func writeFile(fsys durable.FS, name string, data []byte, sync bool) error {
 	return cmp.Or(err, f.Close())
 }
 
-// Finish makes durable what was added, and returns the tree, which the next
-// checkpoint is about.
+// Finish makes the added leaves durable, and returns the tree for the next checkpoint.
 func (a *Appender) Finish() (tlog.Tree, error) {
 	if a.size != a.to {
 		return tlog.Tree{}, fmt.Errorf("appending: %d leaves were added, %d announced", a.size-a.from, a.to-a.from)

@@ -12,11 +12,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// ErrNotContinued: the leaves to append do not lead to the tree that is said to follow.
+// ErrNotContinued means that the leaves to append do not give the claimed tree.
 var ErrNotContinued = errors.New("the log is not continued: with the leaves that were to follow it has another root")
 
-// Continues checks that a log with more leaves has a tree, and writes nothing. A log that
-// is not there has no leaves. Errors: ErrNotContinued; ErrDamaged; those of the leaves.
+// Continues checks that the log with more leaves has a tree, and writes nothing. A missing
+// log has no leaves. Errors: ErrNotContinued; ErrDamaged; those of the leaves.
 func Continues(fsys durable.Reader, leaves iter.Seq2[crate.Key, error], tree tlog.Tree) error {
 	a := &Appender{dry: true, to: tree.N}
 	if fsys != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 )
 
-// Publish makes a signed checkpoint about the tree of Finish the log's. When it
-// returns without an error, the checkpoint is durable.
+// Publish publishes a signed checkpoint of the tree from Finish. When it returns without
+// error, the checkpoint is durable.
 func (a *Appender) Publish(checkpoint []byte) error {
 	s, err := statement.Peek(checkpoint)
 	if err != nil {
@@ -30,8 +30,8 @@ func (a *Appender) Publish(checkpoint []byte) error {
 	return err
 }
 
-// recoverLast completes or takes back what the last append left, and returns the
-// number of leaves that the checkpoint covers.
+// recoverLast completes or undoes an interrupted append, and returns the number of leaves
+// that the checkpoint covers.
 func recoverLast(fsys durable.FS) (size int64, err error) {
 	if err := removeTemps(fsys); err != nil {
 		return 0, err
@@ -67,7 +67,7 @@ func recoverLast(fsys durable.FS) (size int64, err error) {
 	return size, cmp.Or(fsys.Remove(pendingName), fsys.SyncDir("."))
 }
 
-// removeTemps removes what a kill left in the place of temporary files.
+// removeTemps removes temporary files that a killed process left.
 func removeTemps(fsys durable.FS) error {
 	entries, err := fsys.ReadDir(".")
 	if err != nil {
@@ -83,8 +83,8 @@ func removeTemps(fsys durable.FS) error {
 	return nil
 }
 
-// readPending reads what was announced. It is written in one step, so one that cannot be
-// parsed was not written by us.
+// readPending reads what was announced. It is written in one step, so if it cannot be
+// parsed, we did not write it.
 func readPending(fsys durable.FS) (from, to int64, err error) {
 	const most = 64
 	data, err := durable.ReadFile(fsys, pendingName, most)
@@ -101,11 +101,11 @@ func readPending(fsys durable.FS) (from, to int64, err error) {
 // removal removes tiles. After its first error it does nothing.
 type removal struct {
 	fsys durable.FS
-	dirs map[string]bool // in which something was removed
+	dirs map[string]bool // folders from which something was removed
 	err  error
 }
 
-// uncovered removes the tiles that a tree of to leaves has and one of size has not.
+// uncovered removes the tiles that a tree of to leaves has but one of size leaves does not.
 func (r *removal) uncovered(size, to int64) {
 	for _, t := range tlog.NewTiles(height, size, to) {
 		r.remove(Path(t))
@@ -116,8 +116,8 @@ func (r *removal) uncovered(size, to int64) {
 	}
 }
 
-// partial removes the partial tiles at the right edge of a tree of from leaves that
-// are full in one of size.
+// partial removes the partial tiles at the right edge of a tree of from leaves that are
+// full in one of size leaves.
 func (r *removal) partial(from, size int64) {
 	for level := entriesLevel; level < 0 || from>>(height*level) > 0; level++ {
 		n := from >> (height * max(0, level)) / width
@@ -137,7 +137,7 @@ func (r *removal) partial(from, size int64) {
 	}
 }
 
-// remove removes a file or an empty folder. That it is not there is success.
+// remove removes a file or an empty folder. A missing one is not an error.
 func (r *removal) remove(name string) {
 	if r.err != nil {
 		return
@@ -148,7 +148,7 @@ func (r *removal) remove(name string) {
 	}
 }
 
-// sync makes it durable that they are gone.
+// sync makes the removals durable.
 func (r *removal) sync() error {
 	for dir := range r.dirs {
 		if err := r.fsys.SyncDir(dir); !errors.Is(err, fs.ErrNotExist) {
@@ -158,13 +158,13 @@ func (r *removal) sync() error {
 	return r.err
 }
 
-// Names of archived checkpoints: no colons, which Windows has other uses for.
+// Names of archived checkpoints have no colons, which are special on Windows.
 const (
 	monthLayout = "2006-01"
 	timeLayout  = "20060102T150405.000Z"
 )
 
-// archive keeps a copy of the checkpoint permanently.
+// archive stores a copy of the checkpoint permanently.
 func archive(fsys durable.FS, l *Log) error {
 	month := path.Join(archiveDir, l.At.UTC().Format(monthLayout))
 	name := path.Join(month, l.At.UTC().Format(timeLayout))
@@ -174,7 +174,7 @@ func archive(fsys durable.FS, l *Log) error {
 	if err := fsys.MkdirAll(month); err != nil {
 		return err
 	}
-	temp := durable.TempName(".") // all in one place, to be found after a kill
+	temp := durable.TempName(".") // all in one folder, so that they are found after a kill
 	if err := writeFile(fsys, temp, l.Checkpoint, true); err != nil {
 		return err
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 )
 
-// A Log is a log as its last checkpoint has it.
+// A Log is a log at its last checkpoint.
 type Log struct {
-	*statement.Statement // its content; the signature is not checked
+	*statement.Statement // its content; the signature was not verified
 	Checkpoint           []byte
 	fsys                 durable.Reader
 }
@@ -35,8 +35,8 @@ func Open(fsys durable.Reader) (*Log, error) {
 	return &Log{Statement: s, Checkpoint: data, fsys: fsys}, nil
 }
 
-// Hashes reads hashes of the tree. Each is checked against the root before it is
-// returned: a tile that was changed is an error.
+// Hashes returns a reader of hashes of the tree. Each hash is verified with the root before
+// it is returned: a changed tile is an error.
 func (l *Log) Hashes() tlog.HashReader {
 	from := tlog.TileHashReader(l.Tree, tiles{l.fsys})
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
@@ -77,7 +77,7 @@ func readHashes(fsys durable.Reader, t tlog.Tile) ([]byte, error) {
 	return data[:t.W*tlog.HashSize], nil
 }
 
-// readTile reads a tile, or the full one of the same place, which begins with it.
+// readTile reads a tile, or the full one in its place, which begins with it.
 func readTile(fsys durable.Reader, t tlog.Tile, limit int64) (data []byte, name string, err error) {
 	name = Path(t)
 	data, err = durable.ReadFile(fsys, name, limit)
@@ -92,8 +92,8 @@ func readTile(fsys durable.Reader, t tlog.Tile, limit int64) (data []byte, name 
 	return data, name, err
 }
 
-// Leaves yields leaves, from one number up to another that is not meant, each
-// compared with its hash. The sequence ends after an error.
+// Leaves yields the leaves from one number up to but not including another, each verified
+// with its hash. The sequence ends after an error.
 func (l *Log) Leaves(ctx context.Context, from, to int64) iter.Seq2[crate.Key, error] {
 	return func(yield func(crate.Key, error) bool) {
 		for n := from / width; n*width < to; n++ {
@@ -138,8 +138,8 @@ func readBundle(fsys durable.Reader, t tlog.Tile) ([]string, error) {
 	return lines, nil
 }
 
-// cutLines takes the lines of leaves, whose hashes are known, from the beginning of a
-// tile of lines, and returns what follows.
+// cutLines returns the lines of leaves with known hashes from the beginning of a tile of
+// lines, and what follows.
 func cutLines(data, hashes []byte) (lines []string, rest []byte, err error) {
 	for ; len(hashes) > 0; hashes = hashes[tlog.HashSize:] {
 		if len(data) < 2 || len(data) < 2+int(binary.BigEndian.Uint16(data)) {

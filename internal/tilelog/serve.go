@@ -11,16 +11,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Errors of ReadFile; both are fs.ErrNotExist.
+// Errors of ReadFile; both wrap fs.ErrNotExist.
 var (
 	ErrNoLog  = fmt.Errorf("there is no log: %w", fs.ErrNotExist)
 	ErrNoTile = fmt.Errorf("no checkpoint covers such a tile, or there is a full one in its place: %w", fs.ErrNotExist)
 )
 
-// ReadFile reads the checkpoint or a tile, to be given out under its name. What cannot be
-// either is not looked for. Errors: ErrNoTile for a tile that the checkpoint does not
-// cover (an append under way may have written it), ErrDamaged for one that is not that of
-// the root: what is given out once is kept by caches, and must never change.
+// ReadFile reads the checkpoint or a tile, to be served under its name. Other names are not
+// looked up. Errors: ErrNoTile for a tile that the checkpoint does not cover (a current
+// append may have written it), ErrDamaged for one that contradicts the root: caches keep
+// what was served once, so it must never change.
 func ReadFile(folder durable.Reader, name string) ([]byte, error) {
 	t, err := ParsePath(name)
 	if name != CheckpointName && err != nil {
@@ -49,7 +49,7 @@ func ReadFile(folder durable.Reader, name string) ([]byte, error) {
 	return data, l.checkTile(t, data)
 }
 
-// checkTile compares a tile with what the root says that it is.
+// checkTile verifies a tile with the root.
 func (l *Log) checkTile(t tlog.Tile, data []byte) error {
 	indexes := make([]int64, t.W)
 	for i := range indexes {

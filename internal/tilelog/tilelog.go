@@ -1,31 +1,31 @@
-// Package tilelog keeps the log of package statement in a folder, from which any web
-// server can serve it: the layout is that of c2sp.org/tlog-tiles.
+// Package tilelog stores the log of package statement in a folder, which any web server can
+// serve: the layout is that of c2sp.org/tlog-tiles.
 //
-//	checkpoint                        the last statement, signed
+//	checkpoint                        the latest signed statement
 //	tile/{level}/{N}                  256 hashes of a level of the tree: 8,192 bytes
-//	tile/{level}/{N}.p/{W}            the first W of them, until there are 256
-//	tile/entries/{N}[.p/{W}]          the lines of the same leaves, each behind its
+//	tile/{level}/{N}.p/{W}            the first W hashes, until there are 256
+//	tile/entries/{N}[.p/{W}]          the lines of the same leaves, each after its
 //	                                  length in two bytes, big-endian
-//	checkpoints/{month}/{time}        every statement that was ever published
-//	pending                           "{from} {to}": an append that has not ended
+//	checkpoints/{month}/{time}        all published statements
+//	pending                           "{from} {to}": an unfinished append
 //
-// What else is there is none of the log: a lock, and checkpoint.txt with signatures
-// for those who check by other tools.
+// Other files are not part of the log: a lock, and checkpoint.txt with signatures for other
+// tools.
 //
-// N is written in groups of three digits, all but the last behind an x: tile 1234067
+// N is written in groups of three digits, all but the last with the prefix x: tile 1234067
 // is x001/x234/067.
 //
-// # Order of an append
+// # Steps of an append
 //
-//  1. pending names the tiles that may be written.
-//  2. Tiles are written under temporary names, get their names, and are made durable.
-//     A full tile is never written again once a checkpoint covers it.
-//  3. checkpoint is replaced in one step: now, and not earlier, the leaves count.
-//  4. The checkpoint is copied to checkpoints/, partial tiles that have become full
-//     ones are removed, and so is pending.
+//  1. Write pending, which names the tiles that may be written.
+//  2. Write tiles under temporary names, give them their names, and make them durable.
+//     A full tile never changes once a checkpoint covers it.
+//  3. Replace checkpoint in one step: only now the leaves count.
+//  4. Copy the checkpoint to checkpoints/, remove partial tiles that have become
+//     full, and remove pending.
 //
-// Whatever a kill or a power cut leaves between any two of these, the next append
-// sees in pending, and removes tiles that no checkpoint covers, or completes step 4.
+// After a kill or power failure between two steps, the next append reads pending, and
+// removes tiles that no checkpoint covers, or completes step 4.
 package tilelog
 
 import (
@@ -40,7 +40,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 )
 
-// What is in a tile.
+// Contents of a tile.
 const (
 	height = 8
 	width  = 1 << height
@@ -51,11 +51,11 @@ const (
 	CheckpointName = "checkpoint"
 	archiveDir     = "checkpoints"
 	pendingName    = "pending"
-	entriesLevel   = -1 // of a tlog.Tile of lines
+	entriesLevel   = -1 // level of a tlog.Tile of lines
 )
 
-// tileAt is the tile number n of a level, as a tree of size leaves has it; its width
-// is 0 if the tree has none of it.
+// tileAt returns tile number n of a level, in a tree of size leaves; its width is 0 if the
+// tree has no such tile.
 func tileAt(level int, n, size int64) tlog.Tile {
 	if level != entriesLevel {
 		size >>= height * level
@@ -63,7 +63,7 @@ func tileAt(level int, n, size int64) tlog.Tile {
 	return tlog.Tile{H: height, L: level, N: n, W: int(max(0, min(width, size-n*width)))}
 }
 
-// Path returns the name of a tile; its level is -1 if it is one of lines.
+// Path returns the name of a tile; its level is -1 for a tile of lines.
 func Path(t tlog.Tile) string {
 	level := "entries"
 	if t.L != entriesLevel {
@@ -80,15 +80,15 @@ func Path(t tlog.Tile) string {
 	return path.Join("tile", level, name)
 }
 
-// Bounds on the name of a tile, which clients make up: its bytes, and what no log of
-// at most [statement.MaxLeaves] comes near, so that counting with it does not overflow.
+// Limits for the name of a tile, which clients choose: its bytes, and numbers that no log
+// of at most [statement.MaxLeaves] approaches, so that arithmetic does not overflow.
 const (
 	maxTilePath = 64
 	maxLevel    = 7
 	maxTile     = statement.MaxLeaves
 )
 
-// ParsePath is the inverse of Path. It refuses what is written in any other way.
+// ParsePath is the inverse of Path. It rejects any other form.
 func ParsePath(name string) (t tlog.Tile, err error) {
 	bad := fmt.Errorf("%.80q is no name of a tile", name)
 	rest, ok := strings.CutPrefix(name, "tile/")
@@ -115,13 +115,13 @@ func ParsePath(name string) (t tlog.Tile, err error) {
 	return t, nil
 }
 
-// partialDir is the folder of the partial tiles of a place.
+// partialDir returns the folder of the partial tiles of a place.
 func partialDir(t tlog.Tile) string {
 	t.W = 1
 	return path.Dir(Path(t))
 }
 
-// subtree is the root over a power of two of hashes.
+// subtree returns the root of a power of two of hashes.
 func subtree(hashes []tlog.Hash) tlog.Hash {
 	if len(hashes) == 1 {
 		return hashes[0]
@@ -130,8 +130,8 @@ func subtree(hashes []tlog.Hash) tlog.Hash {
 	return tlog.NodeHash(subtree(hashes[:half]), subtree(hashes[half:]))
 }
 
-// root is the root of a tree, out of the hashes of the tile at its right edge of
-// each level: of every level the full subtrees, smallest first, from right to left.
+// root returns the root of a tree from the hashes at its right edge: from the full subtrees
+// of each level, smallest first, from right to left.
 func root(edge [][]tlog.Hash) (acc tlog.Hash) {
 	first := true
 	for _, hashes := range edge {
@@ -151,5 +151,5 @@ func root(edge [][]tlog.Hash) (acc tlog.Hash) {
 	return acc
 }
 
-// ErrDamaged: what is in the folder is not what its checkpoint says.
+// ErrDamaged means that the folder contradicts its checkpoint.
 var ErrDamaged = errors.New("the log is damaged")

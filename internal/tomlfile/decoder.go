@@ -11,10 +11,10 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// A Decoder takes values out of tables and notes what is wrong with them.
+// A Decoder reads values from tables and collects problems.
 type Decoder struct{ problems []Problem }
 
-// Err is all that was wrong, in the order of lines: an [*Error], nil for nothing.
+// Err returns all problems, ordered by line, as an [*Error], or nil if there are none.
 func (d *Decoder) Err() error {
 	if len(d.problems) == 0 {
 		return nil
@@ -23,12 +23,12 @@ func (d *Decoder) Err() error {
 	return &Error{Problems: d.problems}
 }
 
-// Fail notes what is wrong with a line, and what to write instead.
+// Fail adds a problem of a line, and what to write instead.
 func (d *Decoder) Fail(line int, format string, args ...any) {
 	d.problems = append(d.problems, Problem{line, fmt.Sprintf(format, args...)})
 }
 
-// Rest notes what is in t and was not asked for.
+// Rest adds a problem for each key of t that was not read.
 func (d *Decoder) Rest(t *Table) {
 	for _, key := range t.order {
 		if !slices.Contains(t.asked, key) {
@@ -37,7 +37,7 @@ func (d *Decoder) Rest(t *Table) {
 	}
 }
 
-// Text returns a string, and the line of it; "" for nothing.
+// Text returns a string and its line, or "" if there is none.
 func (d *Decoder) Text(t *Table, key string) (string, int) {
 	it := t.ask(key)
 	if it == nil {
@@ -53,7 +53,7 @@ func (d *Decoder) Text(t *Table, key string) (string, int) {
 	return it.Text, it.Line
 }
 
-// Flag returns a boolean; what it is otherwise for nothing.
+// Flag returns a boolean, or otherwise if there is none.
 func (d *Decoder) Flag(t *Table, key string, otherwise bool) bool {
 	it := t.ask(key)
 	if it == nil {
@@ -86,7 +86,7 @@ func (d *Decoder) Texts(t *Table, key string) (all []*Item) {
 	return all
 }
 
-// Table returns a table of t, nil for none.
+// Table returns a table in t, or nil if there is none.
 func (d *Decoder) Table(t *Table, key string) *Table {
 	it := t.ask(key)
 	if it == nil {
@@ -98,7 +98,7 @@ func (d *Decoder) Table(t *Table, key string) *Table {
 	return it.table
 }
 
-// Tables returns those with headers in double brackets, or an array of inline ones.
+// Tables returns the tables with headers in double brackets, or an array of inline tables.
 func (d *Decoder) Tables(t *Table, key string) []*Table {
 	it := t.ask(key)
 	if it == nil || it.tables != nil {
@@ -121,14 +121,14 @@ func (d *Decoder) Tables(t *Table, key string) []*Table {
 	return all
 }
 
-// Want notes that a table lacks something.
+// Want adds a problem if a table lacks something.
 func (d *Decoder) Want(t *Table, has bool, what string) {
 	if !has {
 		d.Fail(t.Line, "%s: want %s", t.Title, what)
 	}
 }
 
-// Date reads a day, which is over at its end in UTC, or an instant.
+// Date parses a day, which ends at midnight UTC, or a time.
 func (d *Decoder) Date(t *Table, key string) time.Time {
 	it := t.ask(key)
 	if it == nil {
@@ -157,8 +157,8 @@ func Alternatives(words []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
-// Words returns a value as it would be written behind a flag, of an array each of its
-// values: strings, numbers and booleans.
+// Words returns a value in the form of a flag's value, and for an array each of its values:
+// strings, numbers and booleans.
 func (d *Decoder) Words(t *Table, key string) (words []string) {
 	it := t.ask(key)
 	if it == nil {

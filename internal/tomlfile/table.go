@@ -9,32 +9,33 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// A Table is one of a TOML file, with the lines of what is in it. go-toml itself stops at
-// the first value of a wrong kind and tells lines of errors that it finds itself alone; who
-// writes a policy wants all that is wrong with it at once.
+// A Table is a table of a TOML file, with line numbers. go-toml stops at the first value of
+// a wrong type and only reports lines of its own errors, but authors of a policy want all
+// problems at once.
 type Table struct {
-	Title string // as it is called in messages
+	Title string // its name in messages
 	Line  int
 	order []string
 	items map[string]*Item
-	asked []string // for; what was not is unknown
+	asked []string // keys that were read; others are unknown
 }
 
 // An Item is a value.
 type Item struct {
 	Line   int
 	kind   unstable.Kind
-	Text   string // of all that is no array or table
+	Text   string // unless it is an array or table
 	array  []*Item
 	table  *Table   // an inline one, or one with a header
-	tables []*Table // of headers in double brackets
+	tables []*Table // from headers in double brackets
 }
 
-// Parse reads a whole file, which may begin with the mark of UTF-8. Errors: an [*Error], of
-// the first line that is no TOML.
+// Parse parses a whole file, which may begin with a UTF-8 byte order mark. Errors: an
+// [*Error] about the first line that is not TOML.
 func Parse(data []byte) (*Table, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	// It finds what no tree shows: keys that are there twice, a table that is no table.
+	// It finds what a tree does not show: duplicate keys, and a table that is another
+	// value.
 	if err := toml.Unmarshal(data, new(map[string]any)); err != nil {
 		if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
 			line, _ := bad.Position()
@@ -87,7 +88,7 @@ func (t *Table) header(p *unstable.Parser, key unstable.Iterator, array bool) *T
 	return t
 }
 
-// path is what the titles of tables in t begin with.
+// path returns the prefix of the titles of tables in t.
 func (t *Table) path() string {
 	if strings.HasPrefix(t.Title, "[") {
 		return strings.Trim(t.Title, "[]") + "."
@@ -103,7 +104,7 @@ func (t *Table) put(name string, it *Item) {
 	t.order = append(t.order, name)
 }
 
-// set puts a key and its value into t; the key may have dots.
+// set sets a key in t; the key may have dots.
 func (t *Table) set(p *unstable.Parser, e *unstable.Node) {
 	key := e.Key()
 	for key.Next() {
@@ -142,19 +143,19 @@ func newItem(p *unstable.Parser, n *unstable.Node, line int, path string) *Item 
 	return it
 }
 
-// Keys are those of t, in the order of the file.
+// Keys returns the keys of t, in the order of the file.
 func (t *Table) Keys() []string { return t.order }
 
-// Has says whether t has a key.
+// Has reports whether t has a key.
 func (t *Table) Has(key string) bool { return t.items[key] != nil }
 
-// IsTable says whether t has a table under a key.
+// IsTable reports whether t has a table under a key.
 func (t *Table) IsTable(key string) bool { return t.Has(key) && t.items[key].table != nil }
 
-// LineOf is the line of a key that t has.
+// LineOf returns the line of a key that t has.
 func (t *Table) LineOf(key string) int { return t.items[key].Line }
 
-// ask returns what t has under a key, nil for nothing.
+// ask returns the value of a key in t, or nil, and marks it as read.
 func (t *Table) ask(key string) *Item {
 	t.asked = append(t.asked, key)
 	return t.items[key]

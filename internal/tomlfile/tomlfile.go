@@ -1,9 +1,9 @@
-// Package tomlfile reads TOML files that people write, strictly: a key that is not known, a
-// value of the wrong kind, a table that lacks something are reported with their lines, all
-// of them at once, each with what to write instead.
+// Package tomlfile strictly parses TOML files that people write. It reports unknown keys,
+// values of the wrong type, and tables that lack something, with their lines, all at once,
+// and each with what to write instead.
 //
-// [Parse] makes tables of a file. A [Decoder] takes values out of them; what it was not
-// asked for by the time of [Decoder.Rest] is unknown.
+// [Parse] returns the tables of a file. A [Decoder] reads values from them; keys that were
+// not read before [Decoder.Rest] are unknown.
 //
 // The syntax is TOML 1.0's (https://toml.io/en/v1.0.0), by go-toml.
 package tomlfile
@@ -13,16 +13,16 @@ import (
 	"strings"
 )
 
-// A Problem is one thing that is wrong with a file.
+// A Problem is one problem of a file.
 type Problem struct {
 	Line int    `json:"line"`
 	Text string `json:"text"` // and what to write instead
 }
 
-// An Error is all that is wrong with a file.
+// An Error is all problems of a file.
 type Error struct {
 	File     string
-	Problems []Problem // in the order of lines
+	Problems []Problem // ordered by line
 }
 
 func (e *Error) Error() string {

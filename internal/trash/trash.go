@@ -1,7 +1,7 @@
-// Package trash removes files that are not wanted any more, reversibly, within their
-// folder: to trash/{date}, under the paths that they had. They move by rename, into
-// folders that are durable before, so that not even a power cut loses one; to undo a
-// mistake, move them back.
+// Package trash removes files reversibly, within their folder: it moves them to
+// trash/{date}, with their paths unchanged. They move by rename, into folders that are
+// already durable, so that even a power failure does not lose one. To undo a mistake, move
+// them back.
 package trash
 
 import (
@@ -20,13 +20,12 @@ const Dir = "trash"
 // Sync makes the names in folders durable.
 type Sync func(dirs durable.Dirs) error
 
-// Each is a Sync of one folder after the other.
+// Each returns a Sync that syncs one folder after the other.
 func Each(fsys durable.FS) Sync {
 	return func(dirs durable.Dirs) error { return durable.SyncDirs(fsys, dirs) }
 }
 
-// Move moves files to the trash of a day, durably. One that is not there is
-// success.
+// Move durably moves files to the trash of a day. A missing file is not an error.
 func Move(fsys durable.FS, names []string, date time.Time, sync Sync) error {
 	day := path.Join(Dir, date.UTC().Format(time.DateOnly))
 	made, moved := durable.Dirs{".": true}, durable.Dirs{}
@@ -52,7 +51,7 @@ func Move(fsys durable.FS, names []string, date time.Time, sync Sync) error {
 	return nil
 }
 
-// throw gives a file a name in the trash that is free.
+// throw gives a file a free name in the trash.
 func throw(fsys durable.FS, name, to string) (err error) {
 	for n := 1; n <= 100; n++ {
 		free := to
@@ -100,7 +99,7 @@ func EmptyOld(fsys durable.FS, age time.Duration, dryRun bool, each func(day tim
 		return err
 	}
 	for _, day := range days {
-		if time.Since(day.AddDate(0, 0, 1)) < age { // the day had to end first
+		if time.Since(day.AddDate(0, 0, 1)) < age { // the day must have ended
 			continue
 		}
 		if !dryRun {

@@ -17,11 +17,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 )
 
-// bringIndex clones the index of a tree if the mirror has none. A clone follows what
-// the tree's index followed, not the tree.
+// bringIndex clones the index of a tree if the mirror has none. The clone follows the
+// upstream of the tree's index, not the tree.
 func (cfg *config) bringIndex(ctx context.Context, trees []*importtree.Tree, log *slog.Logger) error {
 	if entries, err := os.ReadDir(cfg.dirs.Index); err == nil && len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil // opening it says what is wrong with it
+		return nil // opening it reports the problem
 	}
 	for _, t := range trees {
 		for _, name := range indexDirs {
@@ -36,8 +36,8 @@ func (cfg *config) bringIndex(ctx context.Context, trees []*importtree.Tree, log
 	return nil
 }
 
-// cloneIndex clones what upstream had in an index that another program keeps: on top of
-// that, panamax commits a config.json of its own.
+// cloneIndex clones upstream's commit from an index that another program maintains: panamax
+// adds its own commit with a config.json.
 func (cfg *config) cloneIndex(ctx context.Context, dir string, repo *git.Repository, log *slog.Logger) error {
 	url, err := git.TransportURL(dir)
 	if err != nil {
@@ -61,7 +61,7 @@ func (cfg *config) cloneIndex(ctx context.Context, dir string, repo *git.Reposit
 	return nil
 }
 
-// upstreams is the name of what a clone last fetched, or else of what it has.
+// upstreams returns the name of what a clone last fetched, or else of what it has.
 func upstreams(ctx context.Context, repo *git.Repository) string {
 	for _, ref := range []string{"refs/remotes/origin/HEAD", "refs/remotes/origin/master"} {
 		if _, err := repo.Output(ctx, "rev-parse", "--verify", "--quiet", ref+"^{commit}"); err == nil {
@@ -71,11 +71,11 @@ func upstreams(ctx context.Context, repo *git.Repository) string {
 	return "HEAD"
 }
 
-// indexDirs is where programs keep the index, in a tree of theirs.
+// indexDirs are the places of the index in trees of other programs.
 var indexDirs = []string{"crates.io-index", "git/crates.io-index", "crates.io-index.git", "index", "index.git", "."}
 
-// findIndex returns the repository of an index, nil if there is none. A config.json
-// with what cargo wants to know shows it.
+// findIndex returns the repository of an index, or nil if there is none. It is recognised
+// by a config.json with cargo's fields.
 func findIndex(ctx context.Context, dir string) *git.Repository {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -94,8 +94,8 @@ func findIndex(ctx context.Context, dir string) *git.Repository {
 	return repo
 }
 
-// origin is what an index was cloned from, empty if that is none of the addresses that
-// may be taken from what is not ours: git runs programs for others.
+// origin returns the URL from which an index was cloned, or "" if it is not safe to use an
+// untrusted one: for some URLs git runs programs.
 func origin(ctx context.Context, repo *git.Repository) string {
 	url, err := repo.Output(ctx, "config", "--get", "remote.origin.url")
 	if err != nil || !slices.ContainsFunc([]string{"https://", "http://", "file:///"}, func(scheme string) bool { return strings.HasPrefix(url, scheme) }) {

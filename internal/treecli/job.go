@@ -33,12 +33,12 @@ type job struct {
 	show  *console.Display
 	log   *slog.Logger
 
-	report  *importtree.Report // nil: the trees were not looked through
-	summary *mirror.Summary    // of the run that stored what they have; nil: there was none
-	taken   int64              // out of bundles of v1.1.0
+	report  *importtree.Report // nil: the trees were not searched
+	summary *mirror.Summary    // of the run that stored what they have; nil: none
+	taken   int64              // from bundles of v1.1.0
 }
 
-// openSession says how the mirror is opened, and opens its audit log if that is a
+// openSession configures how to open the mirror, and opens its audit log if that is a
 // stream.
 func openSession(ctx context.Context, a *program.App, run *flags.Run, show *console.Display, log *slog.Logger) (s follow.SessionConfig, to stream.Target, err error) {
 	if to, err = stream.OpenTarget(ctx, run.Home.Manifest); err != nil {
@@ -59,7 +59,7 @@ func openSession(ctx context.Context, a *program.App, run *flags.Run, show *cons
 	return s, to, nil
 }
 
-// do looks through the trees and stores what they have.
+// do searches the trees and stores what they have.
 func (j *job) do(ctx context.Context, s *follow.Session) error {
 	found, err := j.search(ctx, s.State)
 	if err != nil {
@@ -85,8 +85,8 @@ func (j *job) do(ctx context.Context, s *follow.Session) error {
 	return j.verdict()
 }
 
-// takeBundles takes over the crates in bundles of v1.1.0: a run without upstream, over
-// all of the index.
+// takeBundles copies the crates in bundles of v1.1.0 into the store: a run without
+// upstream, over the whole index.
 func (j *job) takeBundles(ctx context.Context, s *follow.Session) (any bool, err error) {
 	for _, dir := range j.report.Bundles {
 		if err := j.takeFolder(ctx, s, dir, any); err != nil {
@@ -112,7 +112,7 @@ func (j *job) takeFolder(ctx context.Context, s *follow.Session, dir string, aga
 	return err
 }
 
-// offline is the fetcher of a run that only takes over: it has no crate.
+// offline is the fetcher of such a run: it has no crates.
 type offline struct{}
 
 // Fetch implements mirror.Fetcher.
@@ -120,7 +120,7 @@ func (offline) Fetch(context.Context, upstream.Request) (*upstream.Body, upstrea
 	return nil, upstream.Stats{}, errors.New("not downloaded: an import works offline; sync will")
 }
 
-// verdict is what was wrong with what the trees have.
+// verdict returns what was wrong with the content of the trees.
 func (j *job) verdict() error {
 	sum, errs := j.summary, []error{j.cfg.dirs.QuarantineVerdict(j.summary.Quarantined)}
 	if sum.Violated > 0 {

@@ -1,4 +1,4 @@
-// Package treecli is the command that imports crates that other programs have downloaded:
+// Package treecli has the command that imports crates that other programs have downloaded:
 // its flags, its help and its exit codes. Package importtree finds what a tree has, and
 // package mirror stores it.
 package treecli
@@ -40,7 +40,7 @@ type config struct {
 //go:embed help/import-tree.txt
 var help string
 
-// ImportTree is the command; exitCodes end its help.
+// ImportTree returns the command; exitCodes ends its help.
 func ImportTree(a *program.App, exitCodes string) *cli.Command {
 	var cfg config
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
@@ -65,7 +65,7 @@ func ImportTree(a *program.App, exitCodes string) *cli.Command {
 	}
 }
 
-// check refuses flags that contradict each other, before anything is touched.
+// check rejects contradicting flags, before anything is touched.
 func (cfg *config) check() error {
 	cfg.dirs.Fill()
 	switch {
@@ -86,7 +86,7 @@ func (cfg *config) check() error {
 	return errors.Join(cfg.size.Check(), cfg.durability.Check(), cfg.log.Check(), cfg.progress.Check())
 }
 
-// checkTree refuses what is no folder, and the mirror itself.
+// checkTree rejects what is not a folder, and the mirror itself.
 func (cfg *config) checkTree(dir string) error {
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
@@ -103,7 +103,7 @@ func (cfg *config) checkTree(dir string) error {
 	return nil
 }
 
-// own are the folders of the mirror that are there.
+// own returns the existing folders of the mirror.
 func (cfg *config) own() (infos []fs.FileInfo) {
 	for _, dir := range []string{cfg.dirs.Crates, cfg.dirs.Bundles, cfg.dirs.DeepOrUsual(), cfg.dirs.Index} {
 		if info, err := os.Stat(dir); err == nil {
@@ -155,7 +155,7 @@ func (cfg *config) start(ctx context.Context, a *program.App) (err error) {
 	return err
 }
 
-// run is the flags in the form that runs have in common.
+// run returns the flags in the form common to runs.
 func (cfg *config) run() flags.Run {
 	return flags.Run{
 		Home: cfg.dirs.Dirs, Durability: cfg.durability, Bundle: cfg.bundle, BundleMode: cfg.mode, BundleSize: cfg.size,
@@ -163,7 +163,7 @@ func (cfg *config) run() flags.Run {
 	}
 }
 
-// sharing is how the bytes of files become the mirror's.
+// sharing returns how the mirror gets the bytes of files.
 func (cfg *config) sharing() importtree.Sharing {
 	switch {
 	case cfg.link:
@@ -174,7 +174,7 @@ func (cfg *config) sharing() importtree.Sharing {
 	return importtree.Reflink
 }
 
-// search looks through the trees.
+// search searches the trees.
 func (j *job) search(ctx context.Context, scratch durable.FS) (*importtree.Import, error) {
 	progress := importtree.NewProgress()
 	defer j.show.Follow(func() console.State { return progress.State() }, j.log)()

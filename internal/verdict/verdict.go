@@ -1,5 +1,6 @@
-// Package verdict is what a job that ran to its end found wrong with a mirror. Any other
-// error means that the job itself could not continue, and says nothing about the mirror.
+// Package verdict has the errors of a completed job that found something wrong with a
+// mirror. Any other error means that the job itself could not continue, and says nothing
+// about the mirror.
 package verdict
 
 import (
@@ -7,7 +8,7 @@ import (
 	"fmt"
 )
 
-// IncompleteError: something is missing, and is listed. Nothing is lost.
+// An IncompleteError says that something is missing, and is listed. Nothing is lost.
 type IncompleteError struct{ Text string }
 
 func (e *IncompleteError) Error() string { return e.Text }
@@ -17,8 +18,8 @@ func Incompletef(format string, args ...any) error {
 	return &IncompleteError{fmt.Sprintf(format, args...)}
 }
 
-// IntegrityError: stored or received bytes are not what they should be, or a
-// person must look at some that were.
+// An IntegrityError says that stored or received bytes are wrong, or that a person must
+// look at some that were.
 type IntegrityError struct{ Text string }
 
 func (e *IntegrityError) Error() string { return e.Text }

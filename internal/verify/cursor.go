@@ -16,43 +16,42 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// CursorName is the file in a mirror's state folder that says how far
-// verification has come.
+// CursorName is the name of the file in a mirror's state folder that records the progress
+// of verification.
 const CursorName = "verify.json"
 
-// MaxBad is how many versions a cursor remembers as bad. With more than that, repair the
+// MaxBad is the maximum number of bad versions in a cursor. With more than that, repair the
 // disk or the mount first.
 const MaxBad = 10_000
 
 // maxCursor bounds the file, in bytes.
 const maxCursor = 8 << 20
 
-// Cursor is what is known of a sweep over everything that is held, which may
-// take many runs.
+// Cursor is the progress of a sweep over everything held, which may take many runs.
 type Cursor struct {
 	Begun    time.Time  `json:"begun_at,omitzero"` // of the sweep; zero: none is under way
-	Shard    string     `json:"shard,omitzero"`    // that the sweep is about; empty: all
-	After    crate.ID   `json:"after,omitzero"`    // everything up to this version was looked at
+	Shard    string     `json:"shard,omitzero"`    // of the sweep; empty: all
+	After    crate.ID   `json:"after,omitzero"`    // everything up to this version was verified
 	Versions int64      `json:"versions"`          // so far
 	Bytes    int64      `json:"bytes"`
 	Bad      []crate.ID `json:"bad,omitempty"` // not what they should be when they were looked at last, in this sweep or one before
 
-	// The last sweep over everything that came to its end.
+	// The last completed sweep.
 	Finished time.Time `json:"finished_at,omitzero"`
 	Swept    time.Time `json:"swept_since,omitzero"` // when that one began
 }
 
-// OldestHash is a time before which nothing was hashed last that is held now: what the
-// last sweep did not see was stored since, and so hashed. Zero: there was no sweep.
+// OldestHash returns a time since which everything held was hashed: what the last sweep did
+// not see was stored, and so hashed, later. Zero: there was no sweep.
 func (c *Cursor) OldestHash() time.Time {
 	if c.Swept.IsZero() {
-		return c.Finished // of an earlier program, which did not note it
+		return c.Finished // of an earlier program, which did not record it
 	}
 	return c.Swept
 }
 
-// ReadCursor reads the cursor in a state folder; zero if there is none. One that cannot
-// be parsed counts as none: the sweep begins again.
+// ReadCursor reads the cursor in a state folder; zero if there is none, or if it cannot be
+// parsed: the sweep then begins again.
 func ReadCursor(state durable.Reader) (Cursor, error) {
 	data, err := durable.ReadFile(state, CursorName, maxCursor)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,7 +67,7 @@ func ReadCursor(state durable.Reader) (Cursor, error) {
 	return c, nil
 }
 
-// Write makes the cursor durable.
+// Write durably writes the cursor.
 func (c *Cursor) Write(state durable.FS) error {
 	data, err := json.Marshal(c, jsontext.WithIndent("  "))
 	if err == nil {
@@ -80,15 +79,14 @@ func (c *Cursor) Write(state durable.FS) error {
 	return nil
 }
 
-// Begin begins a sweep. What is known to be bad is so until it was looked at
-// again.
+// Begin begins a sweep. Bad versions stay bad until they are verified again.
 func (c *Cursor) Begin(shard crate.Shard, now time.Time) {
 	*c = Cursor{Begun: now, Shard: shard.String(), Bad: c.Bad, Finished: c.Finished, Swept: c.Swept}
 }
 
-// Advance notes the outcome of a run that began at the cursor and checked Bad again, and
-// the versions that it found bad. If the run was stopped, bad ones that it did not reach
-// stay bad.
+// Advance records the outcome of a run that began at the cursor and verified Bad again, and
+// the versions that it found bad. If the run was stopped, bad versions that it did not
+// reach stay bad.
 func (c *Cursor) Advance(s *Summary, found []crate.ID, now time.Time) {
 	bad := append(slices.Clone(c.Bad[s.Again:]), found...)
 	slices.SortFunc(bad, compare)

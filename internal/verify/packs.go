@@ -11,17 +11,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
-// packs are those versions of a page that are in the deep archive. Versions in the same
-// pack are verified together, when the first of them is come to: the whole pack is
-// decoded for one as it is for all.
+// packs are the versions of a page that are in the deep archive. Versions in the same pack
+// are verified together, at the first of them, because one needs the whole pack decoded as
+// much as all do.
 type packs struct {
 	cfg      *Config
 	depth    deep.Depth
-	rows     map[store.DeepPlace][]*catalog.Version // by pack: of each place the number is 0
-	verdicts map[*catalog.Version]error             // of the packs that were checked
+	rows     map[store.DeepPlace][]*catalog.Version // by pack, with the number 0 in the place
+	verdicts map[*catalog.Version]error             // of packs that were verified
 }
 
-// packsOf returns the packs of a page but for the versions that were seen.
+// packsOf returns the packs of a page, without the versions in seen.
 func (cfg *Config) packsOf(versions []catalog.Version, seen map[crate.ID]bool) *packs {
 	p := &packs{cfg: cfg, depth: deep.Crates, rows: map[store.DeepPlace][]*catalog.Version{}, verdicts: map[*catalog.Version]error{}}
 	if cfg.TarsOnly {
@@ -41,8 +41,8 @@ func packOf(v *catalog.Version) store.DeepPlace {
 	return at
 }
 
-// check returns what is wrong with a version in the deep archive. One that is not of
-// the page, or is somewhere else since, is verified alone.
+// check returns the error of a version in the deep archive. If it is not of the page, or
+// has moved since, it is verified alone.
 func (p *packs) check(ctx context.Context, v *catalog.Version) error {
 	if err, known := p.verdicts[v]; known {
 		return err

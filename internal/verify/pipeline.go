@@ -12,14 +12,14 @@ import (
 // page is some versions on their way through the workers.
 type page struct {
 	versions []catalog.Version
-	again    []crate.ID // instead: those whose rows are yet to be looked up
+	again    []crate.ID // or instead, versions whose rows must still be looked up
 	problems []Problem
 	err      error
 	done     chan struct{}
 }
 
-// wait returns when p was checked, or ctx is done. What was checked before that counts:
-// a run that is stopped forgets no work.
+// wait returns once p is checked, or ctx is done. Checks completed before that count, so
+// that a stopped run loses no work.
 func (p *page) wait(ctx context.Context) error {
 	select {
 	case <-p.done:
@@ -34,7 +34,7 @@ func (p *page) wait(ctx context.Context) error {
 	}
 }
 
-// A pipeline has pages checked, many at a time, and collected in their order.
+// A pipeline checks many pages at a time, and collects them in order.
 type pipeline struct {
 	cfg   *Config
 	check func(context.Context, *page) error
@@ -71,7 +71,7 @@ func (w pipeline) run(ctx context.Context, list func(ctx context.Context, hand f
 	return g.Wait()
 }
 
-// handOut hands a page to the consumer that wants them in order, and to the workers.
+// handOut sends a page to the consumer that wants them in order, and to the workers.
 func handOut(ctx context.Context, p *page, to ...chan<- *page) error {
 	p.done = make(chan struct{})
 	for _, to := range to {

@@ -13,26 +13,25 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
-// Session is a mirror that is opened to be verified, by one process at a
-// time, and what is known of it.
+// Session is a mirror opened for verification, by one process at a time, with its cursor.
 type Session struct {
 	*home.Reader
 	Cursor Cursor
-	Found  []Problem // the first of each row that is bad, at most MaxBad
+	Found  []Problem // the first problem of each bad row, at most MaxBad
 
-	TarsOnly bool        // as in Config
-	Shard    crate.Shard // likewise
+	TarsOnly bool        // see Config
+	Shard    crate.Shard // see Config
 
 	state durable.FS
-	lock  *durable.Lockfile // nil: the mirror can only be read here
+	lock  *durable.Lockfile // nil: the mirror is read-only
 }
 
-// Keeps reports whether the next session resumes where this one stops: not if the mirror
-// is read-only.
+// Keeps reports whether the next session resumes where this one stops, which needs a
+// writable mirror.
 func (s *Session) Keeps() bool { return s.lock != nil }
 
-// With opens a mirror, calls do, and makes durable how far that came. disk wraps the
-// folder of the state, and owner is what the lock says of its holder.
+// With opens a mirror, calls do, and durably records the progress. disk wraps the folder of
+// the state, and owner is recorded in the lock as its holder.
 func With(ctx context.Context, d *home.Dirs, disk func(durable.FS) durable.FS, owner durable.Owner, log *slog.Logger, do func(*Session) error) (s *Session, err error) {
 	s = new(Session)
 	if s.Reader, err = home.OpenReader(ctx, d); err != nil {
@@ -56,8 +55,8 @@ func With(ctx context.Context, d *home.Dirs, disk func(durable.FS) durable.FS, o
 	return s, errors.Join(err, s.keepCursor())
 }
 
-// takeLock keeps two runs from one cursor. A medium, or another user's
-// mirror, that can only be read is verified without either.
+// takeLock prevents two runs with one cursor. A read-only medium, or another user's mirror,
+// is verified without lock and cursor.
 func (s *Session) takeLock(d *home.Dirs, owner durable.Owner, log *slog.Logger) (err error) {
 	s.lock, err = durable.Lock(d.VerifyLock(), owner)
 	if errors.Is(err, durable.ErrReadOnly) || errors.Is(err, fs.ErrPermission) {
@@ -81,14 +80,14 @@ func (s *Session) keepCursor() error {
 	return s.Cursor.Write(s.state)
 }
 
-// note notes a problem. The copies of the same bytes come one after the other.
+// note records a problem. The copies of the same bytes come one after the other.
 func (s *Session) note(p Problem) {
 	if n := len(s.Found); n < MaxBad && (n == 0 || s.Found[n-1].Key() != p.Key()) {
 		s.Found = append(s.Found, p)
 	}
 }
 
-// Bad tells what can be fetched from what cannot: bytes that versions had before.
+// Bad separates versions that can be downloaded again from earlier bytes, which cannot.
 func (s *Session) Bad() (entries []plan.Item, superseded []crate.Key) {
 	for i := range s.Found {
 		p := &s.Found[i]
@@ -101,7 +100,7 @@ func (s *Session) Bad() (entries []plan.Item, superseded []crate.Key) {
 	return entries, superseded
 }
 
-// advance notes how far a run has come.
+// advance records the progress of a run.
 func (s *Session) advance(sum *Summary) {
 	ids := make([]crate.ID, len(s.Found))
 	for i := range s.Found {
@@ -110,8 +109,8 @@ func (s *Session) advance(sum *Summary) {
 	s.Cursor.Advance(sum, ids, time.Now().UTC())
 }
 
-// Sweep is one run over what is held, from where the last one stopped. It ends without an error when the deadline of its
-// slice has passed, if that is not 0. found is called with each problem.
+// Sweep does one run over what is held, from where the last one stopped. If slice is not 0, it ends
+// without an error after that time. It calls found with each problem.
 func (s *Session) Sweep(ctx context.Context, slice time.Duration, progress *Progress, found func(Problem) error) (*Summary, error) {
 	if slice > 0 {
 		limited, stop := context.WithTimeoutCause(ctx, slice, errSliceEnds)
@@ -129,7 +128,7 @@ func (s *Session) Sweep(ctx context.Context, slice time.Duration, progress *Prog
 	return sum, err
 }
 
-// Begin begins a sweep at the first version, unless the last one was stopped and shall be
+// Begin begins a sweep at the first version, unless the last one was stopped and is to be
 // resumed.
 func (s *Session) Begin(restart bool) {
 	if restart || s.Cursor.Begun.IsZero() || s.lock == nil || s.Cursor.Shard != s.Shard.String() {
@@ -137,10 +136,10 @@ func (s *Session) Begin(restart bool) {
 	}
 }
 
-// errSliceEnds: the slice of time is over.
+// errSliceEnds means that the slice of time is over.
 var errSliceEnds = errors.New("-max-duration is over")
 
-// LookAgain looks at what is bad, after it was repaired.
+// LookAgain verifies bad versions again, after a repair.
 func (s *Session) LookAgain(ctx context.Context) error {
 	sum, err := Again(ctx, Config{
 		Catalog: s.Catalog, Store: s.Store, Again: s.Cursor.Bad, After: s.Cursor.After,

@@ -8,8 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// State is the state of a sweep over total versions; before counts those done when it was
-// resumed.
+// State returns the state of a sweep over total versions, for a progress display; before is
+// the number done before it was resumed.
 func (p *Progress) State(before, total int64) func() console.State {
 	begun := time.Now()
 	return func() console.State {

@@ -6,7 +6,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Verdict is the verdict on what is held, as far as it was looked at.
+// Verdict returns the verdict on what was verified.
 func (v *Session) Verdict() error {
 	c := &v.Cursor
 	switch {

@@ -1,13 +1,13 @@
-// Package verify hashes what a mirror holds, wherever it is stored, and reports what is
-// not the crate that was pinned.
+// Package verify hashes everything that a mirror holds, wherever it is stored, and reports
+// what differs from the pinned checksum.
 //
-// It reads and nothing else: it needs no lock, and a mirror may be written beside it.
-// What seems wrong is looked up in the catalog again before it counts, since a writer may
+// It only reads and needs no lock, and the mirror may be written meanwhile. Before
+// something counts as wrong, it is looked up in the catalog again, because a writer may
 // have moved it.
 //
-// Versions are taken in the order of the catalog, a page at a time, so that a run that
-// was stopped can resume after the last one that it finished ([Summary].Last). Memory
-// does not depend on how much is held.
+// Versions are verified in the order of the catalog, a page at a time, so that a stopped
+// run can resume after the last one that it finished ([Summary].Last). Memory does not
+// depend on how much is held.
 package verify
 
 import (
@@ -26,45 +26,47 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
-// Catalog is what verifying needs of catalog.Catalog.
+// Catalog is the part of catalog.Catalog that verification uses.
 type Catalog interface {
 	Page(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error)
 	BytesOf(ctx context.Context, id crate.ID) ([]catalog.Version, error)
 }
 
-// Store is what verifying needs of home.Stores. CheckPack is that of packed.Store.
+// Store is the part of home.Stores that verification uses. CheckPack is that of
+// packed.Store.
 type Store interface {
 	store.Reader
 	CheckPack(ctx context.Context, rows []packed.Row, depth deep.Depth) []error
 }
 
-// Config is a run.
+// Config configures a run.
 type Config struct {
 	Catalog Catalog
 	Store   Store
-	Again   []crate.ID          // look at these first: each version once in a run
-	After   crate.ID            // then at all behind this version; zero: from the first
-	Shard   crate.Shard         // and of these at those of its crates
-	Found   func(Problem) error // is called for each problem, in order; an error ends the run
+	Again   []crate.ID          // verify these first: each version once per run
+	After   crate.ID            // then all after this version; zero: from the first
+	Shard   crate.Shard         // and of these, the crates of this shard
+	Found   func(Problem) error // called for each problem, in order; an error ends the run
 
-	// Of what is in the deep archive the tars are hashed, and no .crate is rebuilt: an
-	// order of magnitude faster. Again does not care: what was bad has to prove all.
+	// TarsOnly hashes only the tars of versions in the deep archive and rebuilds no .crate:
+	// an order of magnitude faster. It does not apply to Again, because bad versions must
+	// prove everything.
 	TarsOnly bool
 
-	Workers  int       // versions hashed at a time; default: one a processor
+	Workers  int       // versions hashed at a time; default: one per processor
 	Progress *Progress // default: not reported
 }
 
-// Kind is what is wrong.
+// Kind is a kind of problem.
 type Kind string
 
 const (
-	Missing    Kind = "missing"    // there is no such file or bundle
-	Damaged    Kind = "damaged"    // there are other bytes than those that were pinned
+	Missing    Kind = "missing"    // the file or bundle does not exist
+	Damaged    Kind = "damaged"    // other bytes than the pinned ones
 	Unreadable Kind = "unreadable" // the disk does not give the bytes
 )
 
-// Problem is a copy of a version that is not what it should be.
+// Problem is a bad copy of a version.
 type Problem struct {
 	catalog.Version
 	At   store.Placement // of that copy
@@ -72,11 +74,11 @@ type Problem struct {
 	Err  error
 }
 
-// Progress is counts of a run, for others to read while it is running.
+// Progress counts what a run does, for other goroutines.
 type Progress struct{ versions, bytes, problems atomic.Int64 }
 
 // Counts returns how many versions and bytes of .crate files were verified, and how many
-// copies are not what they should be.
+// copies are bad.
 func (p *Progress) Counts() (versions, bytes, problems int64) {
 	return p.versions.Load(), p.bytes.Load(), p.problems.Load()
 }
@@ -85,23 +87,23 @@ func (p *Progress) Counts() (versions, bytes, problems int64) {
 type Summary struct {
 	Versions, Bytes int64 // verified, of .crate files
 	Problems        map[Kind]int64
-	Again           int      // of Config.Again, the first so many were looked at
+	Again           int      // number of Config.Again that were verified, from the first
 	Passed          int64    // versions between Config.After and Last
-	Last            crate.ID // everything up to this version was looked at
-	Complete        bool     // up to the end
+	Last            crate.ID // everything up to this version was verified
+	Complete        bool     // the run reached the end
 }
 
-// Pages are what workers are given: so many versions at least, and then up to the end
-// of a crate, whose packs are so decoded once; and of those that were bad each alone,
-// because what is bad is slow to read.
+// Workers get pages of at least this many versions, extended to the end of a crate, so that
+// its packs are decoded once. Bad versions come one at a time, because bad places are slow
+// to read.
 const (
 	pageSize  = 128
 	maxPage   = 4096
 	againSize = 1
 )
 
-// Run hashes until all is done, or until ctx is: then the summary says how far
-// it came, and Run returns ctx's cause.
+// Run hashes until all is done, or until ctx ends: then the summary says how far it came,
+// and Run returns ctx's cause.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	s, err := Again(ctx, cfg)
@@ -113,8 +115,8 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	return s, err
 }
 
-// Again looks at the versions of Config.Again, in their order, and at no others.
-// Those that are no longer held are not bad any more.
+// Again verifies only the versions of Config.Again, in order. Those that are no longer held
+// are not bad any more.
 func Again(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	s := &Summary{Problems: map[Kind]int64{}, Last: cfg.After}
@@ -128,7 +130,8 @@ func Again(ctx context.Context, cfg Config) (*Summary, error) {
 	}))
 }
 
-// causeOf returns why ctx ended, if it did: it says more than what came of it.
+// causeOf returns the cause of ctx if it ended, because that says more than the resulting
+// error.
 func causeOf(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -175,7 +178,7 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// sweep looks at all behind Config.After, many at a time.
+// sweep verifies everything after Config.After, many versions at a time.
 func (cfg *Config) sweep(ctx context.Context, s *Summary) error {
 	seen := make(map[crate.ID]bool, len(cfg.Again))
 	for _, id := range cfg.Again {
@@ -193,7 +196,7 @@ func (cfg *Config) sweep(ctx context.Context, s *Summary) error {
 	})
 }
 
-// list hands out everything behind Config.After.
+// list passes on everything after Config.After.
 func (cfg *Config) list(ctx context.Context, hand func(*page) error) error {
 	var versions []catalog.Version
 	for after := cfg.After; ; {
@@ -222,7 +225,8 @@ func (cfg *Config) list(ctx context.Context, hand func(*page) error) error {
 	}
 }
 
-// wholeCrates counts the versions whose crate cannot have more of them on the next page.
+// wholeCrates returns the number of leading versions whose crate cannot continue on the
+// next page.
 func wholeCrates(versions []catalog.Version) int {
 	n := len(versions)
 	for n > 0 && versions[n-1].Name == versions[len(versions)-1].Name {
@@ -258,8 +262,8 @@ func (cfg *Config) checkPage(ctx context.Context, p *page, seen map[crate.ID]boo
 	return nil
 }
 
-// version looks at all copies of a version. What a writer has moved meanwhile
-// is looked at where it is now.
+// version verifies all copies of a version. If a writer has moved one meanwhile, it is
+// verified at its new place.
 func (cfg *Config) version(ctx context.Context, v *catalog.Version, packs *packs) ([]Problem, error) {
 	for {
 		found := cfg.copies(ctx, v, packs)
@@ -280,7 +284,7 @@ func (cfg *Config) version(ctx context.Context, v *catalog.Version, packs *packs
 	}
 }
 
-// lookUp returns the row of bytes, nil if there is none any more.
+// lookUp returns the row of bytes, or nil if there no longer is one.
 func (cfg *Config) lookUp(ctx context.Context, key crate.Key) (*catalog.Version, error) {
 	rows, err := cfg.Catalog.BytesOf(ctx, key.ID)
 	for i := range rows {
@@ -292,7 +296,7 @@ func (cfg *Config) lookUp(ctx context.Context, key crate.Key) (*catalog.Version,
 }
 
 func (cfg *Config) copies(ctx context.Context, v *catalog.Version, packs *packs) (found []Problem) {
-	packed := false // and what is there is good
+	packed := false // and the copy there is good
 	for _, at := range v.Places() {
 		var err error
 		if at.Deep.Segment != "" {
@@ -305,7 +309,7 @@ func (cfg *Config) copies(ctx context.Context, v *catalog.Version, packs *packs)
 			found = append(found, problem(v, at, err))
 		}
 	}
-	if packed { // repack removes a loose file before it says so, and may be killed in between
+	if packed { // repack removes a loose file before it records that, and may be killed in between
 		found = slices.DeleteFunc(found, func(p Problem) bool { return p.At.Loose && p.Kind == Missing })
 	}
 	return found
@@ -323,7 +327,7 @@ func (cfg *Config) check(ctx context.Context, v *catalog.Version, at store.Place
 	return err
 }
 
-// problem is a copy with which err is wrong.
+// problem returns the problem of a copy with an error.
 func problem(v *catalog.Version, at store.Placement, err error) Problem {
 	var path *fs.PathError
 	kind := Damaged
@@ -336,8 +340,8 @@ func problem(v *catalog.Version, at store.Placement, err error) Problem {
 	return Problem{Version: *v, At: at, Kind: kind, Err: fmt.Errorf("%s, %s: %w", v.ID, where(v, at), err)}
 }
 
-// madeWay reports whether a writer has moved a loose file to republished/, or back,
-// which it records a moment later.
+// madeWay reports whether a writer has moved a loose file to republished/, or back, which
+// it records a moment later.
 func (cfg *Config) madeWay(ctx context.Context, v *catalog.Version, at store.Placement) bool {
 	if !at.Loose {
 		return false

@@ -1,8 +1,8 @@
-// Package badindex is an index on disk in which nearly every line is hostile, and
-// what a mirror has to make of each: rows A1 to A21 of the fault catalogue.
+// Package badindex is an index on disk in which nearly every line is hostile, with what a
+// mirror must do with each: rows A1 to A21 of the fault catalogue.
 //
-// It is files alone, read as any other index. How a server misbehaves is for package
-// simreg, which also has the crate files that the good lines name.
+// It consists only of files, which are read like any other index. Package simreg simulates
+// failing servers, and has the crate files that the good lines name.
 package badindex
 
 import (
@@ -19,22 +19,22 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// Bad is an index on disk in which nearly everything is wrong, and what has to
-// be made of it.
+// Bad is an index on disk in which nearly everything is wrong, and what a mirror must do
+// with it.
 type Bad struct {
 	// Registry has the crate files of all versions in the lists below.
 	Registry *simreg.Registry
 	// Survive are the versions that a mirror must hold in the end.
 	Survive []crate.ID
-	// Collide are acceptable too, but on a file system that ignores case their
-	// files are those of other versions.
+	// Collide are acceptable too, but on a file system that ignores case their files have
+	// the names of other versions.
 	Collide []crate.ID
-	// Dispute are named by several lines with different checksums; the last, the one that
-	// counts, is wrong: they cannot be stored.
+	// Dispute are named by several lines with different checksums; the last one, which
+	// counts, is wrong, so they cannot be stored.
 	Dispute []crate.ID
-	// Reject are the lines that must be refused one by one.
+	// Reject are the lines that must be rejected one by one.
 	Reject []Line
-	// Ignore are paths that are not index files and must be passed over.
+	// Ignore are paths that are not index files and must be ignored.
 	Ignore []string
 }
 
@@ -65,29 +65,29 @@ func Write(dir string) (*Bad, error) {
 
 // file is one file of the hostile index.
 type file struct {
-	row, name string // the name decides the path
+	row, name string // the name determines the path
 	lines     []line
 	prefix    string // before the first line
 	eol       string // "\n" if empty
 	unended   bool   // the last line has no line feed
 }
 
-// line is a line and what is to become of it.
+// line is a line and its fate.
 type line struct {
 	text string
 	fate fate
-	keep crate.ID // the version that it publishes, unless refused or repeated
+	keep crate.ID // the version that it publishes, unless rejected or repeated
 }
 
-// fate is what a mirror must make of a line.
+// fate is what a mirror must do with a line.
 type fate int
 
 const (
 	refused  fate = iota
 	survives      // its version must be held
-	repeated      // another line decides about the same version
-	collides      // its version can be held where file systems tell case apart
-	disputed      // the line is right, and a later wrong one counts
+	repeated      // another line determines the same version
+	collides      // its version can be held on case-sensitive file systems
+	disputed      // the line is right, but a later wrong one counts
 )
 
 type builder struct {
@@ -109,7 +109,7 @@ func (b *builder) write(f file) error {
 	return writeFile(filepath.Join(b.dir, filepath.FromSlash(path)), text.Bytes())
 }
 
-// note records what is to become of a line.
+// note records the fate of a line.
 func (b *builder) note(l line, where Line) {
 	switch l.fate {
 	case refused:
@@ -127,7 +127,7 @@ func (b *builder) note(l line, where Line) {
 	b.bad.Registry.Add(simreg.Version{Name: l.keep.Name, Version: l.keep.Version})
 }
 
-// writeStrangers adds files to an index folder that are no index files (rows A15 and A16).
+// writeStrangers adds files to an index folder that are not index files (rows A15 and A16).
 func (b *builder) writeStrangers() error {
 	line := string(goodLine(crate.ID{Name: "a16-stray", Version: "1.0.0"})) + "\n"
 	for name, text := range map[string]string{
@@ -148,9 +148,9 @@ func (b *builder) writeStrangers() error {
 	return b.writeSpecials()
 }
 
-// writeSpecials adds what is not a regular file, where the system can have it:
-// a symbolic link to what could be an index file, a FIFO, and a folder without
-// any permission (which root can read all the same).
+// writeSpecials adds what is not a regular file, if the system supports it: a symbolic link
+// to a possible index file, a FIFO, and a folder without permissions (which root can read
+// anyway).
 func (b *builder) writeSpecials() error {
 	dir := filepath.Join(b.dir, "a1", "5-")
 	if err := os.MkdirAll(filepath.Join(b.dir, "a1", "5x"), 0); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -174,10 +174,10 @@ func (b *builder) writeSpecials() error {
 	return nil
 }
 
-// deviceNames reports whether files may be called like a Windows device here.
+// deviceNames reports whether files may have the name of a Windows device here.
 func deviceNames() bool { return runtime.GOOS != "windows" }
 
-// writeFile is os.WriteFile that makes the folder if it has to.
+// writeFile is os.WriteFile that makes missing folders.
 func writeFile(name string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err

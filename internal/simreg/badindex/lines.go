@@ -8,10 +8,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// longLine is far beyond what any index line has (row A12).
+// longLine is far longer than any real index line (row A12).
 const longLine = 65 << 20
 
-// files returns the hostile index, a row of the catalogue after the other.
+// files returns the hostile index, one row of the catalogue after the other.
 func files() []file {
 	files := []file{
 		{row: "A1", name: "a1-name", lines: around("a1-name",
@@ -71,7 +71,7 @@ func files() []file {
 func goodLine(id crate.ID) []byte {
 	line, err := simreg.New(simreg.Version{Name: id.Name, Version: id.Version}).Entry(id)
 	if err != nil {
-		panic("badindex: " + err.Error()) // it was put there just now
+		panic("badindex: " + err.Error()) // it was added just now
 	}
 	return line
 }
@@ -83,13 +83,12 @@ func good(name, version string) line {
 
 func refuse(text string) line { return line{text: text} }
 
-// around puts good lines before and after the bad ones: these must not take
-// their neighbours with them.
+// around puts good lines before and after the bad ones, which must not affect them.
 func around(name string, bad ...line) []line {
 	return append(append([]line{good(name, "1.0.0")}, bad...), good(name, "2.0.0"))
 }
 
-// versioned is a line whose version, JSON escapes included, is as given.
+// versioned returns a line with the given version, including JSON escapes.
 func versioned(name, version string) line {
 	return refuse(fmt.Sprintf(`{"name":"%s","vers":"%s","deps":[],"cksum":"%064d","features":{},"yanked":false}`, name, version, 0))
 }
@@ -100,7 +99,7 @@ func summed(name, sum string) line {
 	return refuse(fmt.Sprintf(`{"name":"%s","vers":"1.2.0","deps":[],"cksum":"%s","features":{},"yanked":false}`, name, sum))
 }
 
-// upper spells the checksum of a good line in upper case.
+// upper returns a good line with its checksum in upper case.
 func upper(id crate.ID) line {
 	l := good(id.Name, id.Version)
 	before, after, _ := strings.Cut(l.text, `"cksum":"`)
@@ -114,7 +113,7 @@ func with(l line, fields string) line {
 	return l
 }
 
-// otherSum is a line for a version with a checksum that no file has.
+// otherSum returns a line with a checksum that no file has.
 func otherSum(name, version string) string { return versioned(name, version).text }
 
 func dispute(name, version string) line {

@@ -1,4 +1,4 @@
-// Package cert makes certificates that only its own clients trust.
+// Package cert makes certificates that only their own clients trust.
 package cert
 
 import (

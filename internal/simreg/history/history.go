@@ -1,8 +1,8 @@
-// Package history plays on a simulated registry what a real index was from one day
-// to another: lines of crates.io, commit by commit.
+// Package history replays on a simulated registry how a real index changed from one day to
+// another: lines of crates.io, commit by commit.
 //
-// It draws what is published, yanked, deleted and published again, and when. What a
-// registry makes of that is for package simreg.
+// It decides what is published, yanked, deleted and published again, and when. Package
+// simreg does the rest.
 package history
 
 import (
@@ -20,18 +20,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// History is a real index on two days and a way that leads from the one to the
-// other. The ends are real; the way is drawn from a seed, by the rules of
-// crates.io: what came back with another checksum was deleted a day or more before
-// it was published again.
+// History is a real index on two days and a way from one to the other. The ends are real;
+// the way is drawn at random from a seed, by the rules of crates.io: what came back with
+// another checksum was deleted at least a day before it was published again.
 type History struct {
 	first, last time.Time
 	steps       int
 	crates      map[string][]Span
 }
 
-// Span is a line and how long the index had it: from one step until before
-// another.
+// Span is a line and how long the index had it: from one step until before another.
 type Span struct {
 	simreg.Line
 	From, To int
@@ -40,8 +38,8 @@ type Span struct {
 // At reports whether the index has the line at a step.
 func (s *Span) At(step int) bool { return s.From <= step && step < s.To }
 
-// Read reads the two folders of dir, index files at their paths, which are
-// named by their dates: 2025-02-10. The way between has the given number of steps.
+// Read reads the two folders of dir, with index files at their paths, which are named by
+// their dates: 2025-02-10. The way in between has the given number of steps.
 func Read(dir string, steps int, seed uint64) (*History, error) {
 	folders, err := os.ReadDir(dir)
 	if err != nil {
@@ -72,7 +70,7 @@ func Read(dir string, steps int, seed uint64) (*History, error) {
 	return h, nil
 }
 
-// parseDay reads a day, or a month that stands for its first.
+// parseDay parses a day, or a month that stands for its first day.
 func parseDay(name string) (time.Time, error) {
 	t, err := time.Parse(time.DateOnly, name)
 	if err != nil {
@@ -103,11 +101,11 @@ func readDay(dir string) (map[string][]simreg.Line, error) {
 	})
 }
 
-// Steps returns the number of the last step, at which the index is the real one of
-// the later day; at step 0 it is that of the earlier one.
+// Steps returns the number of the last step, at which the index is the real one of the
+// later day; at step 0 it is that of the earlier day.
 func (h *History) Steps() int { return h.steps }
 
-// Date returns when a step was: they are spread evenly over the time between.
+// Date returns the time of a step; steps are spread evenly.
 func (h *History) Date(step int) time.Time {
 	return h.first.Add(h.last.Sub(h.first) * time.Duration(step) / time.Duration(h.steps))
 }
@@ -115,8 +113,8 @@ func (h *History) Date(step int) time.Time {
 // Spans returns every line that the index ever had, by crate.
 func (h *History) Spans() map[string][]Span { return h.crates }
 
-// Play makes of r what the index was at a step, and dates the next commit. It
-// touches no crate but those of the history which change at that step.
+// Play makes r the index at a step, and sets the time of the next commit. It only changes
+// crates of the history that change at that step.
 func (h *History) Play(r *simreg.Registry, step int) {
 	for _, name := range slices.Sorted(maps.Keys(h.crates)) {
 		var lines []simreg.Line
@@ -134,16 +132,16 @@ func (h *History) Play(r *simreg.Registry, step int) {
 	r.Date(h.Date(step))
 }
 
-// way draws how crates came from one day to the other.
+// way draws how crates changed from one day to the other.
 type way struct {
 	rng   *rand.Rand
 	steps int
 	end   int // after the last step
 }
 
-// Shares of what came and went between the days without a trace in either.
+// Shares of versions and crates that changed temporarily, without a trace on either day.
 const (
-	flippedShare  = 0.25 // of the versions: yanked and back, or the other way
+	flippedShare  = 0.25 // of the versions: yanked and unyanked, or the reverse
 	restoredShare = 0.25 // of the crates: deleted and restored
 )
 
@@ -168,7 +166,7 @@ func (w *way) crate(first, last []simreg.Line) []Span {
 	return append(spans, w.published(gone, last)...)
 }
 
-// livesOn is a crate with a version that stayed.
+// livesOn returns the spans of a crate with a version that stayed.
 func (w *way) livesOn(first []simreg.Line, is map[crate.ID]simreg.Line, last []simreg.Line) (spans []Span) {
 	was := make(map[crate.ID]bool)
 	gone := w.between(1, w.steps-1)
@@ -190,7 +188,7 @@ func (w *way) livesOn(first []simreg.Line, is map[crate.ID]simreg.Line, last []s
 	return spans
 }
 
-// changed is a version whose line changed, and if only for a while.
+// changed returns the spans of a version whose line changed, perhaps only temporarily.
 func (w *way) changed(was, now simreg.Line) []Span {
 	at := w.between(1, w.steps)
 	if !bytes.Equal(was.Text, now.Text) {
@@ -204,7 +202,7 @@ func (w *way) changed(was, now simreg.Line) []Span {
 	return []Span{{was, 0, at}, {flipped, at, back}, {now, back, w.end}}
 }
 
-// published are lines that come after a step, one after the other.
+// published returns the spans of lines that are added after a step, one after the other.
 func (w *way) published(after int, lines []simreg.Line) (spans []Span) {
 	steps := make([]int, len(lines))
 	for i := range steps {
@@ -217,7 +215,7 @@ func (w *way) published(after int, lines []simreg.Line) (spans []Span) {
 	return spans
 }
 
-// without takes the steps between from and to out of spans.
+// without removes the steps between from and to from spans.
 func without(spans []Span, from, to int) (out []Span) {
 	for _, s := range spans {
 		if s.From < from {
@@ -230,5 +228,5 @@ func without(spans []Span, from, to int) (out []Span) {
 	return out
 }
 
-// between draws a step from one to another, both included.
+// between returns a random step between two others, inclusive.
 func (w *way) between(from, to int) int { return from + w.rng.IntN(to-from+1) }

@@ -15,13 +15,13 @@ type Item struct {
 	At            time.Time
 }
 
-// crates.io's feed has all of the last hour, and as many items at least.
+// crates.io's feed has all items of the last hour, and at least this many.
 const (
 	feedAge   = time.Hour
 	feedItems = 100
 )
 
-// Write writes a feed of versions that are given newest first.
+// Write writes a feed of versions, which are given newest first.
 func Write(w io.Writer, items []Item) {
 	fmt.Fprint(w, `<?xml version="1.0" encoding="utf-8"?><rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom" xmlns:crates="https://crates.io/"><channel><title>recent updates</title>`)
 	for i, item := range items {
