@@ -60,13 +60,13 @@ slow-cli:
 	$(GO) test -count=1 -timeout 30m -run 'Kill|Scripts$$|Replay|Cargo|Nginx|Scrape$$|AtOnce$$|IntoOneBucket$$|ReplicaFollows' ./internal/cli -kills $(KILLS) $(MUCH)
 
 # One call for each set of names: its packages are tested beside each other.
-SLOW_NAMED := ./internal/replica ./internal/replicate ./internal/fleet ./internal/push ./internal/prune ./internal/export ./internal/bucket/s3 \
+SLOW_NAMED := ./internal/pull ./internal/replica ./internal/replicate ./internal/fleet ./internal/push ./internal/prune ./internal/export ./internal/bucket/s3 \
 	./internal/cargotoml ./internal/pages ./internal/closure ./internal/simreg ./internal/deflate
 SLOW_WHOLE := ./internal/index/clone ./internal/index/carry ./internal/bundle ./internal/extract ./internal/statement ./internal/tilelog \
 	./internal/attest ./internal/deep ./internal/repack
 slow-disks:
-	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror $(MUCH)
-	$(GO) test -count=1 -timeout 30m -run 'CutOffAnywhere$$|KilledAnywhere$$|EveryRequest$$|EveryDiskOperation$$|PowerCut|AnyOperationFails|Versity|Bombs$$|Browser$$|Cargo|LockFileIsEnough$$|ZlibIsZlib$$' $(SLOW_NAMED) $(MUCH)
+	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|PowerCutWhileRecovering|AnyOperationFails' ./internal/mirror $(MUCH)
+	$(GO) test -count=1 -timeout 30m -run 'CutOffAnywhere$$|KilledAnywhere$$|PowerIsLostAnywhere$$|DiskFailsAnywhere$$|EveryRequest$$|EveryDiskOperation$$|PowerCut|AnyOperationFails|Versity|Bombs$$|Browser$$|Cargo|LockFileIsEnough$$|ZlibIsZlib$$' $(SLOW_NAMED) $(MUCH)
 	$(GO) test -count=1 -timeout 10m $(SLOW_WHOLE) $(MUCH)
 	$(GO) test -count=1 -timeout 20m -run 'TestPower|TestMonths|TestHostile|TestMedia' ./internal/transfer/receive $(MUCH)
 	$(GO) test -count=1 -timeout 10m -run 'Test[A-Z]' ./internal/transfer/receive # all of them, sampled

@@ -1,7 +1,6 @@
 package internal_test
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -9,7 +8,7 @@ import (
 	"testing"
 )
 
-// What a plain run of the tests skips, a line of "make slow" names.
+// What a plain run of the tests skips, or tries a sample of, a line of "make slow" names.
 func TestSlowRunsWhatIsSkipped(t *testing.T) {
 	makefile := strings.ReplaceAll(read(t, "../Makefile"), "\\\n", "")
 	for _, v := range regexp.MustCompile(`(?m)^(SLOW_\w+) := (.*)$`).FindAllStringSubmatch(makefile, -1) {
@@ -18,39 +17,61 @@ func TestSlowRunsWhatIsSkipped(t *testing.T) {
 	lines := regexp.MustCompile(`(?m)^\t\$\(GO\) test .*(-thorough|\$\(MUCH\)|# all of them).*$`).FindAllString(makefile, -1)
 	names := regexp.MustCompile(`-run '([^']*)'`)
 	seen := 0
+	for dir, text := range testsByFolder(t) {
+		for _, test := range partlyRun(text) {
+			if strings.HasPrefix(test, "TestRoot") { // of make test-root
+				continue
+			}
+			seen++
+			if !slices.ContainsFunc(lines, func(line string) bool {
+				run := names.FindStringSubmatch(line)
+				return slices.Contains(strings.Fields(line), "./internal/"+dir) &&
+					(run == nil || regexp.MustCompile(strings.ReplaceAll(run[1], "$$", "$")).MatchString(test))
+			}) {
+				t.Errorf("no line of make slow runs %s of %s", test, dir)
+			}
+		}
+	}
+	if seen < 60 {
+		t.Errorf("only %d tests are skipped or sampled: this test looks for something else", seen)
+	}
+}
+
+// testsByFolder is the text of all tests, by the folder below internal.
+func testsByFolder(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
 	for _, pattern := range []string{"*/*_test.go", "*/*/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, file := range files {
-			for _, test := range skipped(t, file) {
-				seen++
-				if !slices.ContainsFunc(lines, func(line string) bool {
-					run := names.FindStringSubmatch(line)
-					return slices.Contains(strings.Fields(line), "./internal/"+filepath.ToSlash(filepath.Dir(file))) &&
-						(run == nil || regexp.MustCompile(strings.ReplaceAll(run[1], "$$", "$")).MatchString(test))
-				}) {
-					t.Errorf("no line of make slow runs %s of %s", test, filepath.Dir(file))
-				}
-			}
+			texts[filepath.ToSlash(filepath.Dir(file))] += read(t, file)
 		}
 	}
-	if seen < 30 {
-		t.Errorf("only %d tests are skipped: this test looks for something else", seen)
-	}
+	return texts
 }
 
-// skipped are the tests of a file that plain runs skip.
-func skipped(t *testing.T, file string) (tests []string) {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range regexp.MustCompile(`(?ms)^func (Test\w+)\(.*?^}`).FindAllStringSubmatch(string(text), -1) {
-		if regexp.MustCompile(`durabletest\.(Seldom|Asked)\(t|\tdear\(t\)`).MatchString(f[0]) {
-			tests = append(tests, f[1])
+// partlyRun returns the tests that call what skips or samples, themselves or by functions
+// of their package.
+func partlyRun(text string) (tests []string) {
+	functions := regexp.MustCompile(`(?m)^func (?:\([^)]*\) )?(\w+)(?:\[.*?\])?\((?:.*}$|(?s:.*?)^}$)`).FindAllStringSubmatch(text, -1)
+	calls := []string{`durabletest\.(?:Seldom|Asked|Every|Sample)`}
+	known := map[string]bool{}
+	for grown := true; grown; {
+		grown = false
+		any := regexp.MustCompile(`\b(?:` + strings.Join(calls, "|") + `)\(`)
+		for _, f := range functions {
+			_, body, _ := strings.Cut(f[0], "(")
+			if name := f[1]; !known[name] && any.MatchString(body) {
+				known[name], grown = true, true
+				if strings.HasPrefix(name, "Test") {
+					tests = append(tests, name)
+				} else {
+					calls = append(calls, name)
+				}
+			}
 		}
 	}
 	return tests
