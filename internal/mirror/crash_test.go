@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -155,4 +156,25 @@ func TestChaosConverges(t *testing.T) {
 		}
 	}
 	t.Errorf("not complete after four runs: %v, %+v, %v", err, s.Counts, s.Failures)
+}
+
+// C5: what a run finds removed by one that was killed may come back with the power: the
+// removal was not durable. After a run that relied on it, none does.
+func TestC5RemovalsOfAKilledRunAreDurable(t *testing.T) {
+	o := ordeal{name: "move", bundle: in1500(), prepare: storeLoose}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	w := o.begin(t, seed)
+	for _, wr := range o.wreckEverywhere(w, rnd) {
+		if !strings.HasPrefix(wr.at, "kill") || !strings.Contains(wr.at, ": remove ") && !strings.Contains(wr.at, ": sync") {
+			continue
+		}
+		again := *w
+		again.disk, again.catalog = wr.disk, wr.catalog
+		if s, err := o.run(&again, again.disk); err != nil || !s.Complete(false) {
+			t.Fatalf("%s: %v, %+v", wr.at, err, s)
+		}
+		o.recover(&again, wreck{"power cut after " + wr.at, again.disk.Crash(rnd), again.catalog})
+	}
 }

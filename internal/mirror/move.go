@@ -79,6 +79,7 @@ func (r *run) completeDrop(ctx context.Context) error {
 	}
 	return eachPage(ctx, r.cfg.Catalog.UnlistedTwicePage, func(page []catalog.Version) error {
 		var gone []catalog.Version
+		var ids []crate.ID
 		for _, v := range page {
 			if listing.Holds(v.ID, v.AsFile(), v.Size) {
 				continue
@@ -90,10 +91,16 @@ func (r *run) completeDrop(ctx context.Context) error {
 			if err == nil && sum == v.Checksum { // otherwise a verification says what is wrong
 				v.Loose = false
 				gone = append(gone, v)
+				if _, err := listing.Stat(v.ID); errors.Is(err, fs.ErrNotExist) {
+					ids = append(ids, v.ID)
+				}
 			}
 		}
 		if len(gone) == 0 {
 			return nil
+		}
+		if err := r.cfg.Store.RemoveLoose(ids); err != nil { // they are gone: that becomes durable
+			return err
 		}
 		return r.cfg.Catalog.Commit(ctx, catalog.Batch{Versions: gone})
 	})

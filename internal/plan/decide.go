@@ -51,6 +51,9 @@ func (p *planner) decide(ctx context.Context, g *Group, e *Item, h *heldBytes, c
 	}
 	at, where := p.locate(e, v)
 	e.Task, e.At = decisions[as][where], at
+	if v != nil && v.Loose && !at.Loose && where != stray && at != (store.Placement{}) {
+		ch.Unlinked = append(ch.Unlinked, e.ID)
+	}
 	if e.Task == Trust {
 		v.settle(at)
 		return false, p.held(ctx, e, v.Size)

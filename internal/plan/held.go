@@ -115,11 +115,14 @@ type Changes struct {
 	Rows     []catalog.Version
 	Removed  []catalog.Removal
 	Accepted []crate.Key
+	// Unlinked are the versions whose rows lose their loose files, which are gone. A run that
+	// was cut off may have removed them without making that durable.
+	Unlinked []crate.ID
 }
 
 // Empty reports whether there are no changes.
 func (c *Changes) Empty() bool {
-	return len(c.Rows)+len(c.Removed)+len(c.Accepted) == 0
+	return len(c.Rows)+len(c.Removed)+len(c.Accepted)+len(c.Unlinked) == 0
 }
 
 // changed completes the changes of a crate with rows whose place, or whose entry in the

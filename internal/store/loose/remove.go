@@ -12,6 +12,9 @@ import (
 
 // RemoveLoose implements store.Remover. It also removes folders that become empty.
 func (s *Store) RemoveLoose(ids []crate.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	dirs := durable.Dirs{} // from which something was removed
 	for _, id := range ids {
 		if err := s.fsys.Remove(id.LoosePath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
