@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// BenchmarkMirrors: two mirrors hold what crates.io has (1.7 million versions of 190,000
-// crates), but for a thousand.
+// BenchmarkMirrors compares two mirrors that hold all of crates.io (1.7 million versions of
+// 190,000 crates), except for a thousand versions.
 func BenchmarkMirrors(b *testing.B) {
 	a, z := bigMirror(b, 0), bigMirror(b, 1000)
 	for b.Loop() {

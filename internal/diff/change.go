@@ -12,10 +12,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// A Kind is what became of a version.
+// A Kind says how a version changed.
 type Kind uint8
 
-// Kinds. A version may have several of the last four at once.
+// Kinds. The last four may apply to a version together.
 const (
 	Added Kind = iota
 	Removed
@@ -27,28 +27,28 @@ const (
 
 var names = [...]string{"added", "removed", "republished", "yanked", "unyanked", "changed"}
 
-// Kinds is all of them, in the order in which people want to read them.
+// Kinds are all kinds, in the order in which reports list them.
 var Kinds = []Kind{Added, Removed, Republished, Yanked, Unyanked, Changed}
 
 func (k Kind) String() string { return names[k] }
 
-// A Change is what became of one version.
+// A Change says how one version changed.
 type Change struct {
 	Kind Kind
-	// Key is the bytes that the index names afterwards, or named before if it names
-	// none any more.
+	// Key identifies the bytes that the index names afterwards, or that it named before if
+	// it no longer names any.
 	crate.Key
-	Was    crate.Checksum // Republished: of the bytes that it named before
-	Size   int64          // bytes, of what mirrors hold; else 0
-	Crate  bool           // Added, Removed: with the crate as a whole
+	Was    crate.Checksum // Republished: the earlier bytes
+	Size   int64          // in bytes, if a mirror holds it; else 0
+	Crate  bool           // Added, Removed: the whole crate was
 	Yanked bool           // Added, Removed: the version is, or was
-	Fields []string       // Changed: the names of the fields; none if the line is but written otherwise
-	Held   *bool          // whether the mirror holds the bytes; nil: not known
+	Fields []string       // Changed: names of the fields; none if only the formatting of the line differs
+	Held   *bool          // whether the mirror holds the bytes; nil: unknown
 }
 
-// Compare returns what became of the versions of a crate, in the order of its file,
-// those that are gone first. A side that is nil has none; with a side that could not
-// be read nothing is compared.
+// Compare returns the changes of a crate's versions, in the order of its file, removed
+// versions first. A nil side has no versions; if a side could not be read, nothing is
+// compared.
 func Compare(before, after *index.Crate) []Change {
 	was, is := sideOf(before), sideOf(after)
 	if was.unread || is.unread {
@@ -75,7 +75,7 @@ func Compare(before, after *index.Crate) []Change {
 type side struct {
 	entries []index.Entry
 	byID    map[crate.ID]*index.Entry
-	bad     map[crate.ID]bool // there is a line, which cannot be parsed
+	bad     map[crate.ID]bool // versions whose line cannot be parsed
 	unread  bool
 }
 
@@ -95,7 +95,7 @@ func sideOf(c *index.Crate) side {
 
 func keyOf(e *index.Entry) crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
 
-// appendChanges appends what became of a version that both sides have.
+// appendChanges appends the changes of a version that both sides have.
 func appendChanges(changes []Change, old, e *index.Entry) []Change {
 	if bytes.Equal(old.Raw, e.Raw) {
 		return changes
@@ -116,14 +116,14 @@ func appendChanges(changes []Change, old, e *index.Entry) []Change {
 	return changes
 }
 
-// Bounds of the fields that differ: a real line has a dozen. Their names are untrusted.
+// Limits of the list of changed fields: a real line has a dozen. Their names are untrusted.
 const (
 	maxFields    = 16
 	maxFieldName = 64 // bytes
 )
 
-// differing returns the names of the fields in which two lines differ, but for those
-// that have kinds of their own.
+// differing returns the names of the fields in which two lines differ, except those that
+// have their own kinds.
 func differing(before, after []byte) (fields []string) {
 	was, is := fieldsOf(before), fieldsOf(after)
 	add := func(name string) {
@@ -145,8 +145,8 @@ func differing(before, after []byte) (fields []string) {
 	return fields[:min(len(fields), maxFields)]
 }
 
-// fieldsOf returns the values of a line that the index has parsed, without the white
-// space in them.
+// fieldsOf returns the fields of a line that the index has parsed, with whitespace removed
+// from the values.
 func fieldsOf(line []byte) map[string]jsontext.Value {
 	var fields map[string]jsontext.Value
 	if json.Unmarshal(line, &fields, jsontext.AllowDuplicateNames(true)) != nil {

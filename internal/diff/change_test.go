@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// file is an index file of foo: "1.0.0 a" is a version with a checksum of that digit,
-// after which more fields may come; "bad 1.0.0" a line of it without a checksum.
+// file returns an index file of foo: "1.0.0 a" is a version with a checksum of that digit,
+// which may be followed by fields; "bad 1.0.0" is a line of it without a checksum.
 func file(lines ...string) *index.Crate {
 	c := &index.Crate{File: index.File{Path: "3/f/foo"}}
 	for _, line := range lines {
@@ -68,7 +68,7 @@ func TestCompare(t *testing.T) {
 		{"other fields", file(`1.0.0 a ,"links":"x","deps":[{"name":"y"}]`), file(`1.0.0 a ,"deps": [ {"name":"z"} ],"rust_version":"1.70"`),
 			[]string{"changed 1.0.0 a deps links rust_version"}},
 		{"white space alone", file("1.0.0 a"), file("1.0.0 a  "), []string{"changed 1.0.0 a"}},
-		// What one side cannot say is not said to be otherwise.
+		// A version that cannot be read on one side is not reported as changed.
 		{"a bad line after", file("1.0.0 a", "1.1.0 b"), file("bad 1.0.0"), []string{"removed 1.1.0 b"}},
 		{"a bad line before", file("bad 1.0.0"), file("1.0.0 a", "1.1.0 b"), []string{"added 1.1.0 b"}},
 		{"a file that cannot be read", file("1.0.0 a"), &index.Crate{Err: fs.ErrInvalid}, nil},
@@ -79,7 +79,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// A hostile line may have any number of fields of any name.
+// A hostile line may have any number of fields with any names.
 func TestFieldsAreBounded(t *testing.T) {
 	var many strings.Builder
 	for i := range 1000 {

@@ -1,19 +1,18 @@
-// Package diff tells what is different between two states of a registry, or of mirrors of
-// it: which versions were added, removed, published again with other bytes, yanked and
-// un-yanked. The states are two commits of an index, whose lines may also have changed in
-// other fields ([Run]), or what two mirrors hold, or had held as their manifests say
-// ([Sides]).
+// Package diff compares two states of a registry, or of mirrors of it: it lists the
+// versions that were added, removed, published again with other bytes, yanked and
+// un-yanked. The states are two commits of an index, where other fields of a line may also
+// have changed ([Run]), or the contents of two mirrors or of their manifests ([Sides]).
 //
-// A version is identified by name and full version, its bytes by their checksum.
-// What is compared is the two states alone: a version that was yanked and un-yanked
-// between them has not changed.
+// A version is identified by its name and full version, its bytes by their checksum. Only
+// the two states are compared: a version that was yanked and un-yanked in between has not
+// changed.
 //
 // # Limits
 //
-// Of an index, only files that changed are read, one crate at a time; a mirror is read in
-// the order of its catalog, a manifest is sorted on disk. Nothing grows with the registry
-// or with the number of changes. A line that cannot be parsed is not compared, and
-// neither is a version with such a line on one side: it is counted and told
+// Of an index, only changed files are read, one crate at a time; a mirror is read in the
+// order of its catalog, and a manifest is sorted on disk. Memory grows neither with the
+// registry nor with the number of changes. A line that cannot be parsed is not compared,
+// nor is a version with such a line on one side; both are counted and logged
 // ([Summary.Unread]).
 package diff
 
@@ -29,33 +28,33 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Holdings is what a mirror holds: a catalog.
+// Holdings is the part of a catalog that Run uses.
 type Holdings interface {
-	// Versions returns all bytes that are held of a crate.
+	// Versions returns all bytes of a crate that are held.
 	Versions(ctx context.Context, name string) ([]catalog.Version, error)
 }
 
-// Config of [Run].
+// Config configures [Run].
 type Config struct {
 	Index *index.Index
-	// From and To are commits that Index.At has found, in any order.
+	// From and To are commits that Index.At returned, in any order.
 	From, To index.Revision
-	// Holdings says of bytes whether they are held. If nil, that is not known.
+	// Holdings says which bytes are held. If nil, that is unknown.
 	Holdings Holdings
-	// Log gets what could not be compared. If nil, it is counted alone.
+	// Log logs what could not be compared. If nil, it is only counted.
 	Log *slog.Logger
 }
 
-// Summary counts what differs.
+// Summary counts the differences.
 type Summary struct {
-	Kinds                [len(names)]int64 // changes, by Kind
-	Bytes                [len(names)]int64 // of the crates that mirrors hold, by Kind
-	NewCrates, OldCrates int64             // index files that are new, or gone
+	Kinds                [len(names)]int64 // number of changes, by Kind
+	Bytes                [len(names)]int64 // size of the crates that mirrors hold, by Kind
+	NewCrates, OldCrates int64             // index files that were added, or removed
 	Unread               int64             // lines, and whole files, that could not be compared
 }
 
-// Run calls each for every change, in the order of the index. Errors: those of each
-// and of the holdings; index.ErrNoPast; those of git.
+// Run calls each for every change, in the order of the index. Errors: those of each and of
+// the holdings; index.ErrNoPast; those of git.
 func Run(ctx context.Context, cfg Config, each func(*Change) error) (*Summary, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -102,12 +101,12 @@ func (cfg *Config) crate(ctx context.Context, d *index.Difference, s *Summary, e
 	return nil
 }
 
-// held is which bytes of a crate are held; nil if that is not known.
+// held returns which bytes of a crate are held, or nil if that is unknown.
 func (cfg *Config) held(ctx context.Context, changes []Change) (map[crate.Key]bool, error) {
 	if cfg.Holdings == nil {
 		return nil, nil
 	}
-	rows, err := cfg.Holdings.Versions(ctx, changes[0].Name) // in any case of the name
+	rows, err := cfg.Holdings.Versions(ctx, changes[0].Name) // regardless of the case of the name
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +117,8 @@ func (cfg *Config) held(ctx context.Context, changes []Change) (map[crate.Key]bo
 	return held, nil
 }
 
-// tellUnread counts what is not compared, of both sides. A line that makes the same
-// little sense on both is of no interest.
+// tellUnread counts and logs what cannot be compared, on both sides. It skips a line that
+// is equally invalid on both.
 func (cfg *Config) tellUnread(d *index.Difference, s *Summary) {
 	was, is := badLines(d.Before), badLines(d.After)
 	for what, err := range was {
@@ -135,7 +134,7 @@ func (cfg *Config) tellUnread(d *index.Difference, s *Summary) {
 	}
 }
 
-// badLines are the errors of an index file, by text.
+// badLines returns the errors of an index file, by text.
 func badLines(c *index.Crate) map[string]error {
 	bad := map[string]error{}
 	if c == nil {

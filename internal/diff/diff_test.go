@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// history is an index in git, and how to make its next commits.
+// history is an index in git with several commits.
 type history struct {
 	t   *testing.T
 	reg *simreg.Registry
@@ -71,7 +71,7 @@ func (h held) Versions(_ context.Context, name string) (rows []catalog.Version, 
 	return rows, nil
 }
 
-// TestRun: all that differs is told in the order of the index, with what is held.
+// TestRun: all differences are reported in the order of the index, with what is held.
 func TestRun(t *testing.T) {
 	h := newHistory(t, "serde 1.0.0\nserde 1.1.0 yanked\ngone 1.0.0\nsame 1.0.0")
 	from := h.commit()
@@ -122,7 +122,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestUnread: what cannot be parsed is reported and counted once, the rest is compared.
+// TestUnread: a line that cannot be parsed is reported and counted once, and the rest is
+// compared.
 func TestUnread(t *testing.T) {
 	h := newHistory(t, "foo 1.0.0\nbar 1.0.0\nlink 1.0.0")
 	from := h.commit()
@@ -154,7 +155,8 @@ func TestUnread(t *testing.T) {
 			t.Errorf("no %q in the log:\n%s", want, &log)
 		}
 	}
-	// The other way it is the same; compared with itself, what cannot be parsed is not reported.
+	// In the other direction it is the same; compared with itself, an invalid line is not
+	// reported.
 	cfg.From, cfg.To = cfg.To, cfg.From
 	if s, err := Run(t.Context(), cfg, func(*Change) error { return nil }); err != nil || s.Unread != 2 {
 		t.Errorf("back: %+v, %v; want 2 that were not read", s, err)
@@ -164,7 +166,7 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// What cannot be parsed on both sides says nothing of the days between.
+// A line that is invalid on both sides says nothing about the time between.
 func TestUnreadOnBothSides(t *testing.T) {
 	bad := func(lines ...string) *index.Difference {
 		return &index.Difference{Path: "3/f/foo", Before: file("1.0.0 a", "bad 1.1.0"), After: file(lines...)}

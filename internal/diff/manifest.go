@@ -21,9 +21,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 )
 
-// Manifest is a side that is the manifest of a run, or that beside a bundle, of ours or of
-// v1.1.0, compressed or not: the versions that it names as held. If it names a version
-// several times, the last line counts. It does not say what is yanked.
+// Manifest is a Side that reads the manifest of a run or of a bundle, ours or v1.1.0's,
+// compressed or not: it holds the versions that the manifest names as stored. If it names a
+// version several times, the last line counts. It does not say which versions are yanked.
 type Manifest struct {
 	sorted  *extsort.Sorter[logged]
 	dir     string // temporary
@@ -31,10 +31,10 @@ type Manifest struct {
 	unread  int64
 }
 
-// logged is what a line says. Gob writes texts faster than arrays.
+// logged is the content of a line. Gob writes strings faster than arrays.
 type logged struct {
 	Name, Version string
-	Checksum      string // its bytes; empty: the version is not held
+	Checksum      string // empty: the version is not held
 	Size          int64
 }
 
@@ -49,8 +49,8 @@ func (l *logged) key() (k crate.Key) {
 	return k
 }
 
-// OpenManifest reads a manifest and sorts it, in the folder for temporary files. Log gets
-// the lines that cannot be used.
+// OpenManifest reads a manifest and sorts it, in the folder for temporary files. Log logs
+// the lines that are unusable.
 func OpenManifest(ctx context.Context, path string, log *slog.Logger) (_ *Manifest, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -105,10 +105,10 @@ func (m *Manifest) read(ctx context.Context, f io.Reader, log *slog.Logger) (err
 	return nil
 }
 
-// maxWindow bounds the memory that a compressed manifest can ask for: ours need less.
+// maxWindow bounds the memory that a compressed manifest can request; ours need less.
 const maxWindow = 32 << 20
 
-// decompress returns the text of a manifest, which runs compress when they move it aside.
+// decompress returns the text of a manifest, which runs compress when they rotate it.
 func decompress(f io.Reader) (_ io.Reader, stop func(), err error) {
 	r := bufio.NewReader(f)
 	if magic, _ := r.Peek(4); !bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}) {
@@ -121,8 +121,8 @@ func decompress(f io.Reader) (_ io.Reader, stop func(), err error) {
 	return z, z.Close, nil
 }
 
-// lineOf returns what a record says. The manifest of a bundle has no word on success: all
-// that it names is in the bundle.
+// lineOf converts a record. The manifest of a bundle has no field for success: all versions
+// that it names are in the bundle.
 func lineOf(rec *runlog.Record) (l logged, err error) {
 	id, err := rec.ID()
 	if err != nil {
@@ -161,7 +161,7 @@ func (m *Manifest) Versions(ctx context.Context) iter.Seq2[Version, error] {
 	}
 }
 
-// Revision implements Side: a manifest does not name the index.
+// Revision implements Side. A manifest does not name the index.
 func (m *Manifest) Revision(context.Context) (rev catalog.Revision, err error) { return rev, nil }
 
 // Unread implements Side.
@@ -169,7 +169,7 @@ func (m *Manifest) Unread() int64 { return m.unread }
 
 func (m *Manifest) point(path string) Point { return Point{Point: path, Manifest: true} }
 
-// Close removes what was sorted.
+// Close removes the sorted file.
 func (m *Manifest) Close() error {
 	var errs []error
 	if m.sorted != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Mirror is a side that is a mirror: the bytes that its catalog says are held and are
-// those of a version now. Earlier bytes of a version are not compared. A mirror may be
-// written meanwhile.
+// Mirror is a Side that reads the catalog of a mirror: it holds the current bytes of
+// versions. Earlier bytes of a version are not compared. The mirror may be written
+// meanwhile.
 type Mirror struct{ catalog.Live }
 
 // page is how many rows are read at a time.
@@ -41,7 +41,7 @@ func (m Mirror) Versions(ctx context.Context) iter.Seq2[Version, error] {
 	}
 }
 
-// sameVersion returns how many rows are of the first one's version.
+// sameVersion returns how many rows belong to the version of the first one.
 func sameVersion(rows []catalog.Version) int {
 	first := Version{Key: rows[0].Key()}
 	for n := range rows {
@@ -52,7 +52,7 @@ func sameVersion(rows []catalog.Version) int {
 	return len(rows)
 }
 
-// current is what a version is now, out of all rows of it.
+// current returns the current state of a version from all its rows.
 func current(rows []catalog.Version) (_ Version, held bool) {
 	now := rows[:0]
 	for _, row := range rows {

@@ -14,27 +14,27 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// A Report is a comparison that can be told of.
+// A Report is a comparison that can be printed.
 type Report struct {
 	From, To Point
 	Run      func(ctx context.Context, each func(*Change) error) (*Summary, error)
 	words    map[Kind]string
 	sides    [2]string
-	same     string // what there is to say if nothing differs
-	scoped   bool   // changes say whether the crate is new, or gone, as a whole
+	same     string // what to print if nothing differs
+	scoped   bool   // changes say whether the whole crate was added, or removed
 }
 
-// A Point is one of the two sides of a report, and an object of its first line in JSON.
+// A Point describes one of the two sides of a report, also in the first line of JSON
+// output.
 type Point struct {
-	Point    string    `json:"point"`             // as it was asked for
-	Mirror   bool      `json:"mirror,omitzero"`   // it is a folder
-	Manifest bool      `json:"manifest,omitzero"` // it is a file
-	Commit   string    `json:"commit,omitzero"`   // of the index; of a mirror, the one that was mirrored last
+	Point    string    `json:"point"`             // as requested
+	Mirror   bool      `json:"mirror,omitzero"`   // a folder
+	Manifest bool      `json:"manifest,omitzero"` // a file
+	Commit   string    `json:"commit,omitzero"`   // of the index; for a mirror, the one last mirrored
 	Time     time.Time `json:"time,omitzero"`     // of the commit
 }
 
-// Report is the comparison of two commits. From and to are the days as they were asked
-// for.
+// Report returns the comparison of two commits. From and to are the days as requested.
 func (cfg Config) Report(from, to string) *Report {
 	return &Report{
 		From: Point{Point: from, Commit: cfg.From.Commit, Time: cfg.From.Time.UTC()},
@@ -50,7 +50,7 @@ func (cfg Config) Report(from, to string) *Report {
 	}
 }
 
-// Print runs a comparison and tells a person: the counts, then what they count.
+// Print runs the comparison and prints it for people: the counts, then the changes.
 func (r *Report) Print(ctx context.Context, w io.Writer) (_ *Summary, err error) {
 	var sections Sections
 	defer func() { err = errors.Join(err, sections.Close()) }()
@@ -74,7 +74,7 @@ func (r *Report) Print(ctx context.Context, w io.Writer) (_ *Summary, err error)
 	return s, nil
 }
 
-// print says what a side is.
+// print prints a side.
 func (p *Point) print(w io.Writer, side string) {
 	what := "commit "
 	switch {
@@ -113,7 +113,7 @@ func (r *Report) printCounts(w io.Writer, s *Summary) {
 	}
 }
 
-// remarks is what else there is to say of a change.
+// remarks returns further facts about a change.
 func (r *Report) remarks(c *Change) string {
 	var words []string
 	add := func(so bool, word string) {
@@ -147,21 +147,21 @@ func changedFields(c *Change) string {
 	return strings.Join(c.Fields, " ")
 }
 
-// line is a change in diff -json.
+// line is a change in the output of diff -json.
 type line struct {
 	Change  string   `json:"change"` // added, removed, republished, yanked, unyanked, changed
 	Crate   string   `json:"crate"`
 	Version string   `json:"version"`
 	SHA256  string   `json:"sha256"`                  // of the bytes on the second side; if removed, on the first
-	Before  string   `json:"sha256_before,omitempty"` // republished: on the first side
-	Size    int64    `json:"size,omitzero"`           // bytes of a crate that a mirror holds, or a manifest names
-	Scope   string   `json:"scope,omitempty"`         // added, removed: the version, or the crate as a whole
+	Before  string   `json:"sha256_before,omitempty"` // republished: the earlier bytes
+	Size    int64    `json:"size,omitzero"`           // in bytes, of a crate that a mirror holds or a manifest names
+	Scope   string   `json:"scope,omitempty"`         // added, removed: the version, or the whole crate
 	Yanked  bool     `json:"yanked,omitzero"`         // added, removed: the version is, or was
-	Fields  []string `json:"fields,omitempty"`        // changed: in which the line differs; none: it is written otherwise
-	Held    *bool    `json:"held,omitempty"`          // those bytes are, by the mirror; absent: not known
+	Fields  []string `json:"fields,omitempty"`        // changed: names of the fields that differ; none: only the formatting does
+	Held    *bool    `json:"held,omitempty"`          // the mirror holds these bytes; absent: unknown
 }
 
-// PrintJSON is Print for programs: a line for the two sides, then one a change.
+// PrintJSON is like Print for programs: a line for the two sides, then a line per change.
 func (r *Report) PrintJSON(ctx context.Context, w io.Writer) (*Summary, error) {
 	err := printJSON(w, struct {
 		From Point `json:"from"`

@@ -8,14 +8,14 @@ import (
 	"os"
 )
 
-// Sections keeps lines apart by kind until all are known, in temporary files: there
-// may be as many as versions in the registry.
+// Sections collects lines by kind, in temporary files: there may be as many as there are
+// versions in the registry.
 type Sections struct {
-	files [len(names)]*os.File // nil: there are no lines
+	files [len(names)]*os.File // nil: no lines
 	lines [len(names)]*bufio.Writer
 }
 
-// Add adds to the section of a kind.
+// Add adds text to the section of a kind.
 func (s *Sections) Add(k Kind, format string, args ...any) error {
 	if s.files[k] == nil {
 		f, err := os.CreateTemp("", "clonecratesio-diff-")
@@ -28,7 +28,7 @@ func (s *Sections) Add(k Kind, format string, args ...any) error {
 	return err
 }
 
-// Copy writes what the section of a kind has.
+// Copy writes the section of a kind.
 func (s *Sections) Copy(w io.Writer, k Kind) error {
 	if s.files[k] == nil {
 		return nil

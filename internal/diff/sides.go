@@ -13,15 +13,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// A Version is one that a side holds.
+// A Version is a version that a side holds.
 type Version struct {
 	crate.Key
 	Size   int64 // bytes
-	Listed bool  // an index names it, so that Yanked is known
+	Listed bool  // an index names it, so Yanked is known
 	Yanked bool
 }
 
-// compare orders versions as a catalog does: by name without case, then by version.
+// compare orders versions as a catalog does: by name, ignoring case, then by version.
 func (v *Version) compare(w *Version) int {
 	return cmp.Or(strings.Compare(strings.ToLower(v.Name), strings.ToLower(w.Name)), strings.Compare(v.Version, w.Version))
 }
@@ -29,18 +29,17 @@ func (v *Version) compare(w *Version) int {
 // A Side is a mirror or a manifest that is compared with another: [Mirror], [OpenManifest].
 type Side interface {
 	io.Closer
-	// Revision returns the index that was mirrored; zero if that is not known.
+	// Revision returns the index that was mirrored, or zero if it is unknown.
 	Revision(ctx context.Context) (catalog.Revision, error)
-	// Versions yields what is held, in the order of compare, each version once. The
-	// sequence ends after an error.
+	// Versions yields the versions held, in the order of compare, each once. The sequence
+	// ends after an error.
 	Versions(ctx context.Context) iter.Seq2[Version, error]
-	// Unread is how many lines could not be read, once Versions has ended.
+	// Unread returns how many lines could not be read, once Versions has ended.
 	Unread() int64
 	point(path string) Point
 }
 
-// Sides is the comparison of what two sides hold. From and to are their paths as they
-// were asked for.
+// Sides returns the comparison of two sides. From and to are their paths as requested.
 func Sides(ctx context.Context, from, to string, a, b Side) (*Report, error) {
 	r := &Report{
 		From: a.point(from), To: b.point(to),
@@ -57,14 +56,14 @@ func Sides(ctx context.Context, from, to string, a, b Side) (*Report, error) {
 	return r, errors.Join(r.From.at(ctx, a), r.To.at(ctx, b))
 }
 
-// at notes the index of a side.
+// at sets the index of a side.
 func (p *Point) at(ctx context.Context, side Side) error {
 	rev, err := side.Revision(ctx)
 	p.Commit, p.Time = rev.Commit, rev.Time.UTC()
 	return err
 }
 
-// Differing is how many versions are not the same on both sides.
+// Differing returns how many versions differ between the sides.
 func (s *Summary) Differing() (n int64) {
 	for _, count := range s.Kinds {
 		n += count
@@ -86,10 +85,10 @@ func runSides(ctx context.Context, a, b Side, each func(*Change) error) (*Summar
 	return s, nil
 }
 
-// pair is a version on both sides; nil: a side does not hold it.
+// pair is a version on both sides; nil: the side does not hold it.
 type pair struct{ was, is *Version }
 
-// pairs brings two sides together.
+// pairs merges two sides.
 func pairs(a, b iter.Seq2[Version, error]) iter.Seq2[pair, error] {
 	return func(yield func(pair, error) bool) {
 		was, is := newCursor(a), newCursor(b)
@@ -129,7 +128,7 @@ func pairs(a, b iter.Seq2[Version, error]) iter.Seq2[pair, error] {
 	}
 }
 
-// tell reports what a version is on one side and not on the other.
+// tell reports how a version differs between the sides.
 func (p pair) tell(s *Summary, each func(*Change) error) error {
 	tell := func(k Kind, v *Version, was crate.Checksum) error {
 		s.Kinds[k]++
@@ -157,9 +156,9 @@ func (p pair) tell(s *Summary, each func(*Change) error) error {
 	return tell(Unyanked, p.is, none)
 }
 
-// cursor goes through a side.
+// cursor iterates over a side.
 type cursor struct {
-	now  *Version // nil: it has ended
+	now  *Version // nil: at the end
 	err  error
 	next func() (Version, error, bool)
 	stop func()
@@ -172,7 +171,8 @@ func newCursor(side iter.Seq2[Version, error]) *cursor {
 	return c
 }
 
-// advance reads the next row. A catalog that is not in order would make up differences.
+// advance reads the next row. It checks the order, since rows out of order would look like
+// differences.
 func (c *cursor) advance() {
 	last := c.now
 	v, err, more := c.next()

@@ -23,7 +23,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// row is a version in a catalog: "foo 1.0.0 a", and "yanked", "unlisted", "old" after it.
+// row returns a version in a catalog: "foo 1.0.0 a", followed by "yanked", "unlisted",
+// "old".
 func row(t *testing.T, text string) (v catalog.Version) {
 	t.Helper()
 	fields := strings.Fields(text)
@@ -272,7 +273,7 @@ func (s sideOfVersions) Unread() int64                                          
 func (s sideOfVersions) Close() error                                               { return nil }
 func (s sideOfVersions) point(string) (p Point)                                     { return p }
 
-// A catalog that is out of order would make up differences.
+// A catalog that is out of order is an error.
 func TestOutOfOrder(t *testing.T) {
 	s := sideOfVersions{{Key: crate.Key{ID: crate.ID{Name: "b", Version: "1.0.0"}}}, {Key: crate.Key{ID: crate.ID{Name: "a", Version: "1.0.0"}}}}
 	_, err := runSides(t.Context(), s, sideOfVersions{}, func(*Change) error { return nil })

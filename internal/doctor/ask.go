@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// An answer is that of the registry to one request.
+// An answer is the registry's answer to one request.
 type answer struct {
 	code   int
 	header http.Header
@@ -18,7 +18,7 @@ type answer struct {
 	url    string // after redirects
 }
 
-// beginning is a line of the body, for people.
+// beginning returns the start of the body as one line.
 func (a *answer) beginning() string {
 	const most = 100
 	text := strings.Join(strings.FieldsFunc(string(a.body[:min(len(a.body), 4*most)]), func(r rune) bool {
@@ -30,13 +30,13 @@ func (a *answer) beginning() string {
 	return text
 }
 
-// isPage reports whether it is a page for people, as portals and proxies send
-// instead of what was asked for.
+// isPage reports whether the answer is a web page, as captive portals and proxies send it
+// instead of the requested file.
 func (a *answer) isPage() bool {
 	return strings.Contains(a.header.Get("Content-Type"), "html") || strings.HasPrefix(strings.TrimSpace(a.beginning()), "<")
 }
 
-// ask asks as cargo does, and reads at most so many bytes.
+// ask sends a request as cargo does, and reads at most that many bytes.
 func (x *exam) ask(ctx context.Context, url string, most int64, header ...string) (*answer, error) {
 	resp, err := x.open(ctx, url, header...)
 	if err != nil {
@@ -67,7 +67,7 @@ func (x *exam) open(ctx context.Context, url string, header ...string) (*http.Re
 	resp, err := x.client.Do(req)
 	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
 		resp.Body.Close() // it is the bare connection: reading would never end
-		return nil, errors.New("the answer is 101 Switching Protocols, which was not asked for")
+		return nil, errors.New("the answer is 101 Switching Protocols, which was not requested")
 	}
 	return resp, err
 }

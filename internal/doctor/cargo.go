@@ -21,17 +21,17 @@ const (
 	infoSince   = 82 // cargo info
 )
 
-// cargo is the real one, with a home and projects of its own.
+// cargo is the installed cargo, with its own home and projects.
 type cargo struct {
 	dir     string
 	env     []string
-	release int // 82 of 1.82.0
+	release int // 82 for 1.82.0
 }
 
 var versionOf = regexp.MustCompile(`^cargo 1\.(\d+)\.`)
 
-// CargoRelease returns the release of the cargo in PATH, 82 for 1.82.0, and what
-// it says of itself. Errors: exec.ErrNotFound.
+// CargoRelease returns the release of the cargo in PATH, 82 for 1.82.0, and its version
+// text. Errors: exec.ErrNotFound.
 func CargoRelease(ctx context.Context) (release int, text string, err error) {
 	out, err := exec.CommandContext(ctx, "cargo", "--version").Output()
 	text = strings.TrimSpace(string(out))
@@ -49,7 +49,7 @@ func CargoRelease(ctx context.Context) (release int, text string, err error) {
 // CanUseSparse reports whether a release of cargo reads a sparse registry.
 func CanUseSparse(release int) bool { return release >= sparseSince }
 
-// findCargo finds the cargo to try, and gives it a folder.
+// findCargo finds the cargo to use, and makes a folder for it.
 func (x *exam) findCargo(ctx context.Context) {
 	release, text, err := CargoRelease(ctx)
 	const advice = "install a current one: https://rustup.rs"
@@ -77,7 +77,7 @@ func (x *exam) findCargo(ctx context.Context) {
 	x.ok("cargo", text)
 }
 
-// environment is that of the user without what would lead cargo elsewhere.
+// environment returns the user's environment without variables that would redirect cargo.
 func (x *exam) environment(dir string) (env []string) {
 	for _, kv := range os.Environ() {
 		key, _, _ := strings.Cut(strings.ToUpper(kv), "=")
@@ -107,7 +107,7 @@ func (c *cargo) project(name string, deps ...string) error {
 	return errors.Join(c.write(name+"/Cargo.toml", manifest), c.write(name+"/src/lib.rs", ""))
 }
 
-// run runs cargo in a project and returns what it says.
+// run runs cargo in a project and returns its output.
 func (c *cargo) run(ctx context.Context, project string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
@@ -119,14 +119,13 @@ func (c *cargo) run(ctx context.Context, project string, args ...string) (string
 	return string(out), err
 }
 
-// requirement asks for exactly one version, as far as cargo can: build metadata
-// does not count.
+// requirement requires exactly one version, as far as cargo can: it ignores build metadata.
 func requirement(e *index.Entry) string {
 	version, _, _ := strings.Cut(e.Version, "+")
 	return fmt.Sprintf("%s = \"=%s\"", e.Name, version)
 }
 
-// runCargo has cargo do what its users do.
+// runCargo runs what users run.
 func (x *exam) runCargo(ctx context.Context) error {
 	for _, check := range []func(context.Context) error{x.cargoFetch, x.cargoPlus, x.cargoYanked, x.cargoSearch} {
 		if err := check(ctx); err != nil || ctx.Err() != nil {
@@ -136,7 +135,7 @@ func (x *exam) runCargo(ctx context.Context) error {
 	return nil
 }
 
-// cargoFetch resolves and fetches what is needed for two crates, and updates.
+// cargoFetch resolves and fetches the dependencies of two crates, and updates.
 func (x *exam) cargoFetch(ctx context.Context) error {
 	var deps, names []string
 	for _, e := range []*index.Entry{x.picks.plain, x.picks.deep} {
@@ -164,7 +163,7 @@ func (x *exam) cargoFetch(ctx context.Context) error {
 	return nil
 }
 
-// cargoPlus fetches a version with build metadata, whose "+" is sent as it is.
+// cargoPlus fetches a version with build metadata, whose "+" cargo sends unescaped.
 func (x *exam) cargoPlus(ctx context.Context) error {
 	e := x.picks.plus
 	if e == nil {
@@ -212,7 +211,7 @@ func (x *exam) cargoSearch(ctx context.Context) error {
 	e := x.picks.any()
 	out, err := x.cargo.run(ctx, "", "search", "--registry", "mirror", "--limit", "1", e.Name)
 	if err == nil && !strings.HasPrefix(out, e.Name+" = ") && !strings.Contains(out, "\n"+e.Name+" = ") {
-		err = errors.New("it is not found")
+		err = errors.New("the search does not find it")
 	}
 	if err != nil {
 		x.cargoFailed("search", "cargo search "+e.Name, out, err)
@@ -230,8 +229,8 @@ func (x *exam) cargoSearch(ctx context.Context) error {
 	return nil
 }
 
-// cargoFailed tells what cargo had to say. A mirror of a part of crates.io may
-// lack what a crate needs: that is no fault.
+// cargoFailed reports cargo's error. A mirror of a part of crates.io may lack a dependency,
+// which is not a failure.
 func (x *exam) cargoFailed(check, what, out string, err error) {
 	text := what + ": " + lastWords(out, err)
 	lacks := strings.Contains(out, "no matching package") || strings.Contains(out, "failed to select a version")
@@ -248,7 +247,7 @@ func (x *exam) cargoFailed(check, what, out string, err error) {
 	}
 }
 
-// lastWords is the end of what cargo says, where the causes stand.
+// lastWords returns the end of cargo's output, where it prints the causes.
 func lastWords(out string, err error) string {
 	var kept []string
 	for line := range strings.Lines(out) {

@@ -1,17 +1,18 @@
-// Package doctor finds out why cargo cannot use a registry, and says what to
-// change. It asks the registry what cargo would ask, and looks at the answers as
-// cargo would, which gives reasons that cargo does not; then it lets the real
-// cargo, with a home of its own in a temporary folder, do what its users do:
-// resolve, fetch, update, build from a lock file with a yanked version, search.
+// Package doctor finds out why cargo cannot use a registry, and says what to change. It
+// sends the requests that cargo would send and checks the answers as cargo would, which
+// gives reasons that cargo does not give. Then it lets the real cargo, with its own home in
+// a temporary folder, do what users do: resolve, fetch, update, build from a lock file with
+// a yanked version, search.
 //
-// It works on any sparse registry. Crates to try it with come from the search of
-// the registry's API; where there is none, as in a static tree, from a few names
-// that nearly every mirror has, or from the caller.
+// It works on any sparse registry. The crates to try come from the caller, from the search
+// of the registry's API or, without one, as in a static tree, from a few names that nearly
+// every mirror has.
 //
-// Of a bucket it finds out whether its provider keeps what a mirror leans on ([Store]).
+// For a bucket, it checks whether the provider keeps the promises that a mirror needs
+// ([Store]).
 //
-// A check fails if cargo cannot do what it should. A warning is what cargo can
-// live with: the operator should know of it.
+// A check fails if cargo cannot do what it should. A warning is about something that cargo
+// tolerates and the operator should know.
 package doctor
 
 import (
@@ -37,61 +38,61 @@ const (
 	OK Status = iota
 	Warning
 	Failed
-	Skipped // there was nothing to check it with; Text says why
+	Skipped // nothing to check; Text says why
 )
 
 func (s Status) String() string { return [...]string{"ok", "warning", "FAIL", "skipped"}[s] }
 
-// Result is one check.
+// Result is the result of one check.
 type Result struct {
 	Check  string // one word
 	Status Status
 	Text   string
-	Advice string // what to change; empty if there is nothing
+	Advice string // what to change, or empty
 }
 
-// Facts are what is known of a mirror that can be looked into.
+// Facts are known properties of a local mirror.
 type Facts struct {
-	Crates, Versions int64     // that cargo can be given
+	Crates, Versions int64     // that cargo can get
 	IndexTime        time.Time // of its index's commit; zero: unknown
-	LastRun          string    // how the last run ended if it did not end well
+	LastRun          string    // how the last run ended, unless it ended well
 }
 
-// Config of [Run]. URL alone must be given.
+// Config configures [Run]. Only URL is required.
 type Config struct {
-	// URL is the root of the registry as serve and export print it, or what cargo
-	// calls the index: "sparse+https://host/index/".
+	// URL is the root of the registry as serve and export print it, or cargo's name for the
+	// index: "sparse+https://host/index/".
 	URL string
-	// Crates are tried before any other.
+	// Crates are tried first.
 	Crates []string
-	// Facts are about the mirror behind URL; nil: nothing is known.
+	// Facts are about the mirror behind URL. If nil, nothing is known.
 	Facts *Facts
-	// MaxAge is how old the index may be. If 0, a week.
+	// MaxAge is the highest accepted age of the index. If 0, a week.
 	MaxAge time.Duration
-	// CAFile is a PEM file with authorities to be trusted beside the system's, as
-	// cargo's CARGO_HTTP_CAINFO.
+	// CAFile is a PEM file with certificate authorities to trust in addition to the
+	// system's, like cargo's CARGO_HTTP_CAINFO.
 	CAFile string
-	// NoProxy: the registry is reached directly, whatever the environment says.
+	// NoProxy makes Run connect directly, whatever the environment says.
 	NoProxy bool
 	// CargoConfig is what users put into cargo's configuration.
 	CargoConfig string
-	// Tell gets each result as soon as it is known.
+	// Tell is called with each result as soon as it is known.
 	Tell func(Result)
 }
 
-// An exam is one Run. It belongs to one goroutine.
+// An exam is the state of one Run. It must not be used concurrently.
 type exam struct {
 	Config
 	client  *http.Client
 	index   *url.URL // ends with a slash
-	dl, api string   // of config.json; api without a slash at its end
-	cargo   *cargo   // nil: there is none to use
+	dl, api string   // from config.json; api without a final slash
+	cargo   *cargo   // nil: none can be used
 	picks   picks
 	failed  int
 }
 
-// Run makes all checks that can be made, and returns how many failed. An error means that
-// it could not continue: ctx ended, there is no room for temporary files.
+// Run runs all possible checks, and returns how many failed. An error means that it could
+// not continue: ctx ended, or there is no room for temporary files.
 func Run(ctx context.Context, cfg Config) (failed int, err error) {
 	x := &exam{Config: cfg}
 	if x.MaxAge == 0 {
@@ -119,7 +120,7 @@ func (x *exam) all(ctx context.Context) error {
 		defer os.RemoveAll(x.cargo.dir)
 	}
 	if !x.configJSON(ctx) || ctx.Err() != nil {
-		return nil // nothing else can work
+		return nil // no other check can succeed
 	}
 	x.absent(ctx)
 	if !x.pick(ctx) || ctx.Err() != nil {
@@ -133,7 +134,7 @@ func (x *exam) all(ctx context.Context) error {
 	return x.runCargo(ctx)
 }
 
-// parseURL finds the index in what the user calls the registry.
+// parseURL finds the index, given what the user calls the registry.
 func (x *exam) parseURL() error {
 	root, isIndex := strings.CutPrefix(x.URL, "sparse+")
 	u, err := url.Parse(root)
@@ -156,7 +157,7 @@ func (x *exam) parseURL() error {
 
 func (x *exam) newClient() error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableCompression = true // what is sent is what counts
+	transport.DisableCompression = true // lengths must be those sent
 	if transport.Proxy = nil; !x.NoProxy {
 		proxy, err := upstream.Proxy()
 		if err != nil {
@@ -169,7 +170,7 @@ func (x *exam) newClient() error {
 		if err != nil {
 			return fmt.Errorf("reading authorities to trust: %w", err)
 		}
-		x.CAFile = abs // cargo runs in a folder of its own
+		x.CAFile = abs // cargo runs in another folder
 		pem, err := os.ReadFile(x.CAFile)
 		if err != nil {
 			return fmt.Errorf("reading authorities to trust: %w: give the PEM file of your authority", err)
@@ -187,7 +188,7 @@ func (x *exam) newClient() error {
 	return nil
 }
 
-// facts judges what is known of the mirror itself.
+// facts checks the known properties of the mirror itself.
 func (x *exam) facts() {
 	f := x.Facts
 	if f == nil {
@@ -232,7 +233,7 @@ func (x *exam) fail(check, text, advice string) {
 // failErr reports an error in plain words.
 func (x *exam) failErr(check, what string, err error) {
 	if errors.Is(err, context.Canceled) {
-		return // the client has gone
+		return // the client is gone
 	}
 	text, advice := explain(err)
 	x.fail(check, what+": "+text, advice)

@@ -30,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// registry answers as a sound one does.
+// registry answers like a healthy one.
 type registry struct {
 	reg    *simreg.Registry
 	config string // config.json, with %s for its own address
@@ -89,7 +89,7 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// examine runs all checks on a server but those that need cargo.
+// examine runs all checks on a server, except those that need cargo.
 func examine(t *testing.T, cfg Config) (lines []string, failed int) {
 	t.Helper()
 	t.Setenv("PATH", t.TempDir()) // no cargo
@@ -125,7 +125,7 @@ func TestSoundRegistry(t *testing.T) {
 	}
 }
 
-// What is wrong is told, with what to change.
+// Each fault is reported, with advice.
 func TestBrokenSetups(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -139,7 +139,7 @@ func TestBrokenSetups(t *testing.T) {
 			want: `FAIL address: "mirror.example" is not the address of a registry: want http or https and a host -> `},
 		{name: "a query", cfg: func(cfg *Config) { cfg.URL += "/?token=s3cret" },
 			want: "FAIL address: an address with a query or a fragment is not that of a registry: cargo would lose it -> "},
-		{name: "another protocol", setup: switches, want: "FAIL address: http://...: the answer is 101 Switching Protocols, which was not asked for -> ..."},
+		{name: "another protocol", setup: switches, want: "FAIL address: http://...: the answer is 101 Switching Protocols, which was not requested -> ..."},
 		{name: "no slash at the end", cfg: func(cfg *Config) { cfg.URL = "sparse+" + cfg.URL + "/index" },
 			want: "FAIL address: \"sparse+http://...does not end with a slash: cargo refuses that -> "},
 		{name: "https to plain http", cfg: func(cfg *Config) { cfg.URL = strings.Replace(cfg.URL, "http:", "https:", 1) },
@@ -168,7 +168,7 @@ func TestBrokenSetups(t *testing.T) {
 			want: "FAIL crate: old 1.0.1 at ...the mirror's copy is damaged -> clonecratesio verify -repair"},
 		{name: "wrong bytes", setup: otherBytes, want: "FAIL crate: old 1.0.1 at ...the 5 bytes are not those that the index names -> ..."},
 		{name: "empty", setup: func(g *registry) http.Handler { g.reg = simreg.New(); return g },
-			want: "FAIL index: the registry shows no crate that can be tried among 0 names -> fill the mirror..."},
+			want: "FAIL index: found no crate in the registry to try among 0 names -> fill the mirror..."},
 		{name: "index lines make no sense", setup: status("/index/me/", 200, "{\"name\":"), want: "FAIL index: http://...a line of it cannot be parsed..."},
 		{name: "holds nothing", cfg: func(cfg *Config) { cfg.Facts = &Facts{} }, want: "FAIL mirror: it holds nothing -> fill it: ..."},
 		{name: "partial", cfg: func(cfg *Config) { cfg.Facts = &Facts{1, 2, time.Now(), "incomplete"} }, want: "warning mirror: it holds 2 versions of 1 crates; the last run ended so: incomplete -> ..."},
@@ -203,7 +203,7 @@ func TestBrokenSetups(t *testing.T) {
 	}
 }
 
-// like compares with a pattern in which "..." is any text.
+// like matches a pattern in which "..." is any text.
 func like(line, pattern string) bool {
 	parts := strings.Split(pattern, "...")
 	rest, ok := strings.CutPrefix(line, parts[0])
@@ -228,7 +228,7 @@ func config(text string) func(*registry) http.Handler {
 	return func(g *registry) http.Handler { g.config = text; return g }
 }
 
-// otherHost names the server in another way.
+// otherHost serves under another name of the server.
 func otherHost(g *registry) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/index/config.json" {
@@ -240,7 +240,7 @@ func otherHost(g *registry) http.Handler {
 	})
 }
 
-// status answers for paths that begin so.
+// status sets the answer for paths with this prefix.
 func status(prefix string, code int, body ...string) func(*registry) http.Handler {
 	return func(g *registry) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -268,7 +268,7 @@ func switches(*registry) http.Handler {
 		defer conn.Close()
 		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
 		rw.Flush()
-		conn.Read(make([]byte, 1)) // until the client leaves
+		conn.Read(make([]byte, 1)) // until the client closes
 	})
 }
 
@@ -308,7 +308,7 @@ func clock(g *registry) http.Handler {
 	})
 }
 
-// Certificates that cargo would refuse, and plain HTTP to a port of HTTPS.
+// Certificates that cargo would reject, and plain HTTP to an HTTPS port.
 func TestBrokenTLS(t *testing.T) {
 	now := time.Now()
 	for _, tt := range []struct {
@@ -352,7 +352,7 @@ func TestBrokenTLS(t *testing.T) {
 	}
 }
 
-// A path of authorities is the user's; cargo runs in a folder of its own.
+// The path of CAFile is relative to the user's folder, although cargo runs in another one.
 func TestRelativeCAFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, pemBytes := certificate(t, net.IPv4(127, 0, 0, 1), time.Now(), time.Now().Add(time.Hour))

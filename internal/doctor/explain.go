@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// explain says in plain words why an address cannot be reached, and what to
-// change.
+// explain says in plain words why an address cannot be reached, and what to change.
 func explain(err error) (text, advice string) {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err // the address is in the message already
@@ -50,7 +49,7 @@ func explainTLS(err error) (text, advice string) {
 	case !ok:
 		return "", ""
 	case invalid.Reason != x509.Expired:
-		return "its certificate is not valid: " + invalid.Error(), "get another certificate"
+		return "its certificate is invalid: " + invalid.Error(), "get another certificate"
 	case time.Now().Before(invalid.Cert.NotBefore):
 		return fmt.Sprintf("its certificate is valid from %s on, which is in the future", invalid.Cert.NotBefore.UTC().Format(time.RFC3339)),
 			"look at the clock of this machine, then at the certificate"

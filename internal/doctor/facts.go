@@ -16,13 +16,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// FactsOf is what is known of a mirror without asking its server.
+// FactsOf returns what is known of a mirror without asking its server.
 func FactsOf(ctx context.Context, d *home.Dirs, v *reader.View) (*Facts, error) {
 	totals, err := totalsOf(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	now := totals.Versions - totals.Superseded // cargo gets none of the bytes that versions had before
+	now := totals.Versions - totals.Superseded // cargo gets only current bytes
 	f := &Facts{Crates: totals.Crates, Versions: now, IndexTime: v.Totals().CommitTime}
 	if run, ok := v.Run(); ok && !run.Live(time.Now()) && run.Result != runstate.Complete {
 		f.LastRun = cmp.Or(run.Result, "it broke off")
@@ -30,7 +30,7 @@ func FactsOf(ctx context.Context, d *home.Dirs, v *reader.View) (*Facts, error) 
 	return f, nil
 }
 
-// totalsOf counts what a mirror holds; without a catalog that is nothing.
+// totalsOf returns the totals of a mirror, or zero if there is no catalog.
 func totalsOf(ctx context.Context, d *home.Dirs) (catalog.Totals, error) {
 	r, err := home.OpenReader(ctx, d)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,7 +43,7 @@ func totalsOf(ctx context.Context, d *home.Dirs) (catalog.Totals, error) {
 	return totals, errors.Join(err, r.Close())
 }
 
-// Print writes a result for people, and what to do about it.
+// Print prints a result and its advice.
 func (r *Result) Print(w io.Writer) {
 	fmt.Fprintf(w, "%-8s %-8s %s\n", r.Status, r.Check, human.Printable(r.Text))
 	if r.Advice != "" {

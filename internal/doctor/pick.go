@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// picks are versions to try things with; nil: none was found.
+// picks are versions to try; nil: none was found.
 type picks struct {
 	plain  *index.Entry // needs no other crate
 	deep   *index.Entry // needs others
@@ -24,18 +24,18 @@ type picks struct {
 	yanked *index.Entry // and needs no other crate
 }
 
-// any returns one that is sure to be there.
+// any returns one that certainly exists.
 func (p *picks) any() *index.Entry { return cmp.Or(p.plain, p.deep, p.plus, p.yanked) }
 
 func (p *picks) complete() bool {
 	return p.plain != nil && p.deep != nil && p.plus != nil && p.yanked != nil
 }
 
-// mostLooked is how many index files are looked into.
+// mostLooked bounds how many index files are read.
 const mostLooked = 300
 
-// common are names for a registry that cannot be searched: what nearly everybody
-// builds with, and some with "+" and with yanked versions.
+// common are names to try on a registry without search: crates in nearly every build, and
+// some with "+" and with yanked versions.
 var common = []string{
 	"cfg-if", "itoa", "libc", "log", "memchr", "scopeguard", "serde", "bitflags", "arrayvec", "smallvec",
 	"openssl-src", "libgit2-sys", "zstd-sys", "libz-sys", "curl-sys",
@@ -62,7 +62,7 @@ func (x *exam) pick(ctx context.Context) bool {
 	return true
 }
 
-// names yields the names to look at.
+// names yields the names to try.
 func (x *exam) names(ctx context.Context) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		seen := map[string]bool{}
@@ -96,8 +96,8 @@ func (x *exam) names(ctx context.Context) func(yield func(string) bool) {
 	}
 }
 
-// search asks the API for a page of names. One that does not answer is cargo
-// search's business.
+// search requests a page of names from the API. It ignores errors, since a later check
+// tests search.
 func (x *exam) search(ctx context.Context, query string) (names []string) {
 	a, err := x.ask(ctx, x.api+"/api/v1/crates?per_page=100&q="+url.QueryEscape(query), 1<<20)
 	if err != nil || a.code != http.StatusOK {
@@ -117,7 +117,7 @@ func (x *exam) search(ctx context.Context, query string) (names []string) {
 	return names
 }
 
-// look takes what can be used of one crate.
+// look considers the versions of one crate.
 func (x *exam) look(ctx context.Context, name string) error {
 	a, err := x.ask(ctx, x.indexURL(name), maxIndex)
 	if err != nil {
@@ -140,8 +140,7 @@ func (x *exam) look(ctx context.Context, name string) error {
 	return nil
 }
 
-// consider keeps e if it serves for something. Of a crate the highest version is
-// kept.
+// consider keeps e if it is useful. Of each crate it keeps the highest version.
 func (x *exam) consider(e *index.Entry) {
 	alone := needsNothing(e)
 	newer := func(have *index.Entry) bool {
@@ -162,7 +161,7 @@ func (x *exam) consider(e *index.Entry) {
 	}
 }
 
-// needsNothing reports whether cargo builds a version without other crates.
+// needsNothing reports whether cargo can build a version without other crates.
 func needsNothing(e *index.Entry) bool {
 	var line struct {
 		Deps []struct {

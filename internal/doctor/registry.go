@@ -23,10 +23,10 @@ const (
 	maxCrate  = 1 << 30
 )
 
-// adviceURL is what helps when config.json leads elsewhere.
+// adviceURL is the advice if config.json leads elsewhere.
 const adviceURL = "give serve or export the address at which clients reach it: -public-url %s"
 
-// configJSON reads config.json; false: nothing else can work.
+// configJSON reads config.json; false: no other check can succeed.
 func (x *exam) configJSON(ctx context.Context) bool {
 	where := x.index.JoinPath("config.json").String()
 	began := time.Now()
@@ -67,9 +67,9 @@ func (x *exam) configJSON(ctx context.Context) bool {
 	return x.judgeDL()
 }
 
-// slower says of a mirror elsewhere that is reached by plain HTTP what TLS would bring:
-// cargo asks for all files on one connection where there is HTTP/2, and that is where
-// there is TLS.
+// slower says what TLS would improve for a mirror on another machine that is reached by
+// plain HTTP: with HTTP/2, which cargo uses only over TLS, it requests all files on one
+// connection.
 func (x *exam) slower() string {
 	if x.index.Scheme == "https" || isLocal(x.index.Hostname()) {
 		return ""
@@ -77,7 +77,7 @@ func (x *exam) slower() string {
 	return "; over HTTPS cargo would be about twice as fast from afar: serve -tls-self-signed"
 }
 
-// elsewhere looks where an index is if it is not where it should be.
+// elsewhere looks for an index in other places.
 func (x *exam) elsewhere(ctx context.Context) string {
 	host := url.URL{Scheme: x.index.Scheme, Host: x.index.Host}
 	root := strings.TrimSuffix(strings.TrimSuffix(x.index.Path, "/"), "/index")
@@ -91,8 +91,8 @@ func (x *exam) elsewhere(ctx context.Context) string {
 	return "correct the address; if a proxy is in front, let it pass everything below the path on, and give serve -public-url with that path"
 }
 
-// clock compares the clocks of the two machines: cargo does not mind, but
-// certificates and ages do.
+// clock compares the clocks of the two machines: cargo ignores them, but certificates and
+// ages depend on them.
 func (x *exam) clock(date string) {
 	const most = 5 * time.Minute
 	there, err := http.ParseTime(date)
@@ -105,7 +105,7 @@ func (x *exam) clock(date string) {
 	}
 }
 
-// judgeDL looks at where crates come from; false: cargo gets none there.
+// judgeDL checks where crates come from; false: cargo gets none there.
 func (x *exam) judgeDL() bool {
 	public := strings.TrimSuffix(strings.TrimSuffix(x.index.String(), "/"), "/index")
 	dl, err := url.Parse(x.urls().Expand(crate.ID{Name: "a", Version: "1.0.0"}, crate.Checksum{}))
@@ -126,10 +126,10 @@ func (x *exam) judgeDL() bool {
 	return true
 }
 
-// urls makes the addresses of crate files as cargo does.
+// urls returns the addresses of crate files as cargo computes them.
 func (x *exam) urls() crate.URLTemplate { return crate.CargoURLTemplate(x.dl) }
 
-// judgeAPI looks at where cargo search asks.
+// judgeAPI checks the address that cargo search uses.
 func (x *exam) judgeAPI(api string) {
 	switch {
 	case api == "":
@@ -144,7 +144,7 @@ func isLocal(host string) bool {
 	return host == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
-// absent asks for a crate that does not exist.
+// absent requests a crate that does not exist.
 func (x *exam) absent(ctx context.Context) {
 	a, err := x.ask(ctx, x.index.JoinPath(crate.IndexPath("doctor-asks-for-what-is-not-there")).String(), maxIndex)
 	if err != nil {
@@ -162,7 +162,7 @@ func (x *exam) absent(ctx context.Context) {
 	}
 }
 
-// revalidate asks twice for an index file.
+// revalidate requests an index file twice.
 func (x *exam) revalidate(ctx context.Context) {
 	p := x.picks.any()
 	where := x.indexURL(p.ID.Name)
@@ -200,7 +200,7 @@ func (x *exam) download(ctx context.Context) {
 		entry *index.Entry
 	}{{"crate", x.picks.any()}, {"plus", x.picks.plus}, {"yanked", x.picks.yanked}} {
 		if p.entry != nil && !x.downloadOne(ctx, p.check, p.entry) {
-			return // the others would say the same
+			return // the others would fail in the same way
 		}
 	}
 }
@@ -249,4 +249,4 @@ func explainCrate(a *answer, e *index.Entry) (text, advice string) {
 	return explainStatus(a)
 }
 
-var errNone = errors.New("the registry shows no crate that can be tried")
+var errNone = errors.New("found no crate in the registry to try")

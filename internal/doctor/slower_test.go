@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// That cargo would be faster is said of what is neither here nor reached by HTTPS.
+// The advice about speed is given only for a mirror on another machine without HTTPS.
 func TestSlower(t *testing.T) {
 	for address, want := range map[string]bool{
 		"http://mirror.example/index/": true, "http://192.0.2.1:8080/index/": true,

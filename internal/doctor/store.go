@@ -7,8 +7,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// Store checks that a bucket has the properties that a mirror in it needs, calls tell
-// with each check, and returns how many failed. An error means that it could not
+// Store checks that a bucket has the properties that a mirror needs. It calls tell with
+// each result, and returns how many checks failed. An error means that it could not
 // continue.
 func Store(ctx context.Context, b bucket.Bucket, tell func(Result)) (failed int, err error) {
 	for f := range bucket.Examine(ctx, b) {

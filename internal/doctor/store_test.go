@@ -13,7 +13,7 @@ func TestStore(t *testing.T) {
 	for name, test := range map[string]struct {
 		b      bucket.Bucket
 		failed int
-		want   string // in what is told
+		want   string // part of the result
 	}{
 		"good":        {bucket.Memory(), 0, "ok       race "},
 		"lies":        {buckettest.Liar(bucket.Memory(), buckettest.SeveralCreate), 1, "FAIL     race     of 16 that created one object at the same time 16 succeeded, but of those who create at the same time one succeeds"},

@@ -17,46 +17,46 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A Batch gives many files their names together. They are written to a folder of its own
-// ([Staged]) and wait there. Commit syncs the file system once for all that wait, renames
-// them to their names, and syncs a second time: no name ever shows bytes that a power cut
-// could take away, at the cost of two syncs for thousands of files. Where a file system
-// cannot be synced as a whole each file and then each folder is synced by itself.
+// A Batch publishes many files together. They are written to a separate folder ([Staged])
+// and wait there. Commit syncs the file system once for all waiting files, renames them to
+// their final names, and syncs again. No name ever refers to bytes that a power cut could
+// destroy, at the cost of two syncs for thousands of files. Where a file system cannot be
+// synced as a whole, each file and then each folder is synced.
 //
-// Its methods may be called concurrently: what is finished beside a Commit belongs
-// to the next one. After a failed sync of the file system, which may have been about
-// any file, every Commit fails.
+// Its methods may be called concurrently: a file that is finished during a Commit belongs
+// to the next one. After a failed sync of the file system, which may have affected any
+// file, every Commit fails.
 type Batch struct {
 	fsys FS
-	dir  string // of files that wait for their names
+	dir  string // of waiting files
 	when Durability
 
-	temps atomic.Uint64 // names that were given in dir
-	each  atomic.Bool   // there is no sync of the whole file system
+	temps atomic.Uint64 // names used in dir
+	each  atomic.Bool   // the whole file system cannot be synced
 
-	mu       sync.Mutex // guards what follows
-	finished uint64     // files so far
-	synced   uint64     // as many of them are durable
-	dead     error      // of a sync of the file system
+	mu       sync.Mutex // guards the fields below
+	finished uint64     // number of finished files
+	synced   uint64     // how many of them are durable
+	dead     error      // error of a sync of the file system
 }
 
-// Durability says when a Batch forces what it wrote to the disk.
+// Durability says when a Batch syncs what it wrote.
 type Durability int
 
 const (
 	Together Durability = iota // at each Commit, all files at once
 	PerFile                    // each file as it is finished, names at Commit
-	Never                      // a power cut may take anything
+	Never                      // a power cut may destroy anything
 )
 
-// NewBatch touches nothing: before the first file is written, [Batch.Clear] must be
-// called. There must be no other writer to the folder dir.
+// NewBatch returns a Batch and touches nothing: call [Batch.Clear] before writing the first
+// file. Nothing else may write to the folder dir.
 func NewBatch(fsys FS, dir string, when Durability) *Batch {
 	return &Batch{fsys: fsys, dir: dir, when: when}
 }
 
-// Clear makes the folder of files that wait for their names, and removes what an
-// earlier process left there. Nothing waits while it is called.
+// Clear creates the folder of waiting files, and removes what an earlier process left
+// there. No file may be waiting.
 func (b *Batch) Clear() error {
 	if err := b.fsys.MkdirAll(b.dir); err != nil {
 		return err
@@ -85,17 +85,16 @@ func RemoveFiles(fsys FS, dir string, chosen func(name string) bool) error {
 	return nil
 }
 
-// Commit makes finished files durable, gives them their names by give, which is
-// [FS.Publish], [FS.Replace] or made of them, and makes the names durable. A file that
-// does not get its name, because something is in its way, is removed and says so
-// ([Staged.Err]); an error is trouble with the disk, or the end of ctx. Of files with one
-// name the one that was finished first is the first to get it.
+// Commit makes finished files durable, gives them their names with give, which is
+// [FS.Publish], [FS.Replace] or based on them, and makes the names durable. A file that
+// cannot get its name because something is in its way is removed, and has the error in
+// [Staged.Err]. Commit returns an error of the disk, or of ctx. Files with the same name
+// get it in the order in which they were finished.
 func (b *Batch) Commit(ctx context.Context, files []*Staged, give func(temp, name string) error) error {
 	if len(files) == 0 {
 		return nil
 	}
-	// Neighbours in the tree share folders, and the order of renames is one that
-	// can be told.
+	// Neighbours in the tree share folders, and the renames have a deterministic order.
 	files = slices.SortedStableFunc(slices.Values(files), func(a, b *Staged) int { return strings.Compare(a.name, b.name) })
 	if err := b.syncBytes(ctx, files); err != nil {
 		return fmt.Errorf("making %d files durable: %w", len(files), err)
@@ -114,8 +113,8 @@ func (b *Batch) Commit(ctx context.Context, files []*Staged, give func(temp, nam
 	return nil
 }
 
-// CommitOne is Commit of a file that cannot wait for others, without a sync of
-// the whole file system. What is in its way is an error.
+// CommitOne commits a file that cannot wait for others, without a sync of the whole file
+// system. It returns an error if something is in its way.
 func (b *Batch) CommitOne(f *Staged, give func(temp, name string) error) error {
 	err := f.sync()
 	if err == nil {
@@ -127,7 +126,7 @@ func (b *Batch) CommitOne(f *Staged, give func(temp, name string) error) error {
 	return b.fsys.SyncDir(path.Dir(f.name))
 }
 
-// syncBytes makes the bytes of files durable, before they get names.
+// syncBytes makes the bytes of files durable before they get their names.
 func (b *Batch) syncBytes(ctx context.Context, files []*Staged) error {
 	if !slices.ContainsFunc(files, b.isWaiting) {
 		return nil
@@ -145,7 +144,7 @@ func (b *Batch) isWaiting(f *Staged) bool {
 	return !f.synced && f.turn > b.synced || b.dead != nil
 }
 
-// syncAll makes everything durable, if that is how it is done here and can be.
+// syncAll syncs the whole file system, if the Batch does that and the system can.
 func (b *Batch) syncAll() (done bool, err error) {
 	if b.when != Together || b.each.Load() {
 		return false, nil
@@ -169,8 +168,7 @@ func (b *Batch) syncAll() (done bool, err error) {
 	return true, err
 }
 
-// name gives a file its name. The folder, which nearly always is there, is made if
-// it is not.
+// name gives a file its name. It creates the folder if it is missing, which is rare.
 func (b *Batch) name(f *Staged, give func(temp, name string) error) error {
 	if f.temp == "" {
 		return nil
@@ -184,7 +182,7 @@ func (b *Batch) name(f *Staged, give func(temp, name string) error) error {
 	return err
 }
 
-// settle makes an error that is about one file its own.
+// settle stores an error about a single file in the file.
 func (b *Batch) settle(f *Staged, err error) error {
 	if IsBroken(err) {
 		return fmt.Errorf("publishing %s: %w", f.name, err)
@@ -195,7 +193,7 @@ func (b *Batch) settle(f *Staged, err error) error {
 	return nil
 }
 
-// inParallel calls do for each of sorted files; for those of one name in their
+// inParallel calls do for each of the sorted files; files with the same name keep their
 // order.
 func inParallel(ctx context.Context, files []*Staged, do func(*Staged) error) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -222,18 +220,18 @@ func inParallel(ctx context.Context, files []*Staged, do func(*Staged) error) er
 	return g.Wait()
 }
 
-// Dirs is folders in which names have changed.
+// Dirs is a set of folders whose names have changed.
 type Dirs map[string]bool
 
-// AddAbove adds the folders above name, but for the FS itself.
+// AddAbove adds the folders above name, except the FS itself.
 func (d Dirs) AddAbove(name string) {
 	for dir := path.Dir(name); dir != "." && !d[dir]; dir = path.Dir(dir) {
 		d[dir] = true
 	}
 }
 
-// SyncDirs makes the names in folders durable, with all others if that is how the
-// batch is synced. Folders that are gone do not matter.
+// SyncDirs makes the names in folders durable, with a sync of everything if the Batch does
+// that. It ignores folders that no longer exist.
 func (b *Batch) SyncDirs(dirs Dirs) error {
 	if b.when == Never {
 		return nil
@@ -244,8 +242,8 @@ func (b *Batch) SyncDirs(dirs Dirs) error {
 	return SyncDirs(b.fsys, dirs)
 }
 
-// SyncDirs makes the names in folders durable, one after the other. Those that are
-// gone do not matter.
+// SyncDirs makes the names in folders durable, one after the other. It ignores folders that
+// no longer exist.
 func SyncDirs(fsys FS, dirs Dirs) error {
 	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
 		if err := fsys.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {

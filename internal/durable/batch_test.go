@@ -18,10 +18,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// text is what a file of these tests has: long enough to be torn.
+// text returns the content of a file: long enough to be torn.
 func text(name string, n int) string { return strings.Repeat(fmt.Sprintf("%s %d;", name, n), 8) }
 
-// A trial is a batch on a disk on which others have written.
+// A trial runs a batch on a disk on which others have written.
 type trial struct {
 	when      durable.Durability
 	noSyncAll bool
@@ -37,11 +37,11 @@ var trials = []trial{
 	{durable.Together, true, true}, {durable.PerFile, false, true}, {durable.PerFile, true, false},
 }
 
-// The names that a trial gives in its first and its second Commit. One was there
-// before; two files of the first have one name; a folder is new with each.
+// The names that a trial gives in its first and its second Commit. One exists before; two
+// files of the first have the same name; each has a new folder.
 var givenNames = [][]string{{"a/old", "a/twice", "a/twice", "b/c/new"}, {"d/new", "a/late"}}
 
-// run makes a batch on disk through fsys, and tells said what is promised from then
+// run makes a batch on disk through fsys, and calls said with what is promised from then
 // on.
 func (c trial) run(disk *durabletest.Mem, fsys durable.FS, said func(promised map[string]string)) error {
 	promised := map[string]string{"a/old": text("a/old", -1)}
@@ -101,8 +101,8 @@ func writeUnsynced(disk *durabletest.Mem, temp, name, content string) error {
 	return errors.Join(err, f.Close(), disk.Publish(temp, name))
 }
 
-// wrong says what is wrong with a disk on which promised is promised: a name that
-// is not there, or one that shows bytes that no file of a trial has.
+// wrong reports what is wrong with a disk after these promises: a missing name, or a name
+// whose bytes are not those of any file of the trial.
 func wrong(disk *durabletest.Mem, promised map[string]string) string {
 	for _, name := range []string{"a/old", "a/twice", "b/c/new", "d/new", "a/late", "found-a", "found-d"} {
 		data, err := durable.ReadFile(disk, name, 1<<10)
@@ -118,9 +118,9 @@ func wrong(disk *durabletest.Mem, promised map[string]string) string {
 	return ""
 }
 
-// proof runs a trial and cuts the power several times at each operation, and at the
-// end. It returns what it found wrong first. sabotage, if not nil, stands between
-// the batch and the disk.
+// proof runs a trial, and cuts the power several times at each operation and at the end. It
+// returns the first fault that it finds. sabotage, if not nil, is between the batch and the
+// disk.
 func (c trial) proof(t *testing.T, sabotage func(durable.FS) durable.FS) (wrongs string) {
 	t.Helper()
 	disk := durabletest.NewMem()
@@ -153,8 +153,8 @@ func (c trial) proof(t *testing.T, sabotage func(durable.FS) durable.FS) (wrongs
 	return wrongs
 }
 
-// C3, C6: whenever power is cut, names show whole files, old or new, and after
-// Commit all of them.
+// C3, C6: whenever the power is cut, names refer to whole files, old or new, and after
+// Commit to all of them.
 func TestC3BatchSurvivesPowerCuts(t *testing.T) {
 	for _, c := range trials {
 		if w := c.proof(t, nil); w != "" {
@@ -163,11 +163,11 @@ func TestC3BatchSurvivesPowerCuts(t *testing.T) {
 	}
 }
 
-// unsynced is an FS some of whose syncs do nothing.
+// unsynced is an FS that omits some syncs.
 type unsynced struct {
 	durable.FS
-	file, dir func(name string) bool // whose are left out
-	all       func(n int) bool       // the n-th of everything is
+	file, dir func(name string) bool // whose syncs are omitted
+	all       func(n int) bool       // the n-th sync of everything
 	alls      int
 }
 
@@ -208,8 +208,8 @@ func (f *unsyncedFile) Sync() error {
 	return f.File.Sync()
 }
 
-// The proof above is one: each step that is left out, which is also what comes of
-// two in another order, is found.
+// The proof above is valid: it finds each omitted step, which includes any two steps in the
+// wrong order.
 func TestC6ProofOfBatchFindsEachStepLeftOut(t *testing.T) {
 	nth := func(want int) func(int) bool { return func(n int) bool { return n == want } }
 	named := func(want string) func(string) bool { return func(name string) bool { return name == want } }
@@ -244,8 +244,8 @@ func TestC6ProofOfBatchFindsEachStepLeftOut(t *testing.T) {
 	}
 }
 
-// C12: wherever the disk fails, no name shows what is not whole, and it is told or
-// everything is there all the same (as where a folder was missing anyway).
+// C12: wherever the disk fails, no name refers to a partial file, and the failure is
+// reported unless everything is there anyway (as when a folder was missing).
 func TestC12BatchFails(t *testing.T) {
 	for _, c := range trials {
 		for _, persisted := range []bool{false, true} {
@@ -272,8 +272,8 @@ func TestC12BatchFails(t *testing.T) {
 	}
 }
 
-// C12: the kernel reports a failed write-back once. What was written before is not
-// called good by a sync that succeeds after it.
+// C12: the kernel reports a failed write-back once. A later sync that succeeds does not
+// make earlier writes durable.
 func TestC12BatchIsDeadAfterFailedSyncAll(t *testing.T) {
 	disk := durabletest.NewMem()
 	fails := true
@@ -323,8 +323,8 @@ func (d *during) SyncAll() error {
 	return err
 }
 
-// C6: a file that was finished while everything was synced is not durable. One
-// that was finished before is, and costs no sync more.
+// C6: a file that was finished during a sync of everything is not durable. One that was
+// finished before is, and needs no further sync.
 func TestC6FinishedBesideASync(t *testing.T) {
 	disk := durabletest.NewMem()
 	fsys := &during{FS: disk}
@@ -354,7 +354,7 @@ func TestC6FinishedBesideASync(t *testing.T) {
 	}
 }
 
-// What is in the way of one file costs that alone; nothing of it is left.
+// A file whose name is taken fails alone; nothing of it is left.
 func TestC17BatchRefuses(t *testing.T) {
 	disk := durabletest.NewMem()
 	must(t, disk.MkdirAll("a/folder"))
@@ -384,7 +384,7 @@ func TestC17BatchRefuses(t *testing.T) {
 		t.Errorf("of two for one name the first has it not: %q, %v", data, err)
 	}
 	files = files[:0]
-	const many = 200 // more than one goroutine gives names to
+	const many = 200 // more than one goroutine gives names
 	for n := range many {
 		f, err := b.Stage("same", strings.NewReader(text("same", n)))
 		must(t, err)
@@ -403,8 +403,7 @@ func TestC17BatchRefuses(t *testing.T) {
 	}
 }
 
-// One file that cannot wait is durable before its name is, and its name is durable
-// too.
+// A single file is durable before its name is, and its name is durable, too.
 func TestC6CommitOne(t *testing.T) {
 	disk := durabletest.NewMem()
 	rnd := rand.New(rand.NewPCG(1, 1))

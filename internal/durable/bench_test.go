@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// BenchmarkPublish is what a loose store does 2.5 million times: create a
-// temporary file of 2 KB in a {first}/{second}/ folder, write it, close it and
-// publish it there.
+// BenchmarkPublish measures what a loose store does 2.5 million times: create a temporary
+// file of 2 KB in a {first}/{second}/ folder, write it, close it and publish it there.
 func BenchmarkPublish(b *testing.B) {
 	fsys, err := Create(b.TempDir())
 	if err != nil {

@@ -5,11 +5,10 @@ import (
 	"fmt"
 )
 
-// Clone makes a file that has nothing yet share the bytes of another one of the same
-// file system, until either is written to (a reflink): it costs neither space nor
-// time, and what is done to the other file afterwards does not show in it. It fails
-// with errors.ErrUnsupported, and to still has nothing, where only a copy can be had:
-// on another file system, or on one that shares no bytes.
+// Clone makes an empty file share the bytes of another file on the same file system, until
+// either is written to (a reflink). It takes neither space nor time, and later changes of
+// one file do not show in the other. It returns errors.ErrUnsupported, and leaves to empty,
+// where only a copy is possible: on another file system, or on one that cannot share bytes.
 func Clone(to, from File) error {
 	dst, ok := to.(*file)
 	src, also := from.(*file)

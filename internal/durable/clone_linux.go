@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cloneFile is FICLONE; ioctl_ficlone(2) lists its errors: most are about the two files,
-// and a copy works then.
+// cloneFile calls FICLONE; ioctl_ficlone(2) lists its errors. Most of them are about the
+// two files, and a copy is possible then.
 func cloneFile(to, from *os.File) error {
 	return control(to, func(dst uintptr) error {
 		return control(from, func(src uintptr) error {

@@ -7,17 +7,15 @@ import (
 	"slices"
 )
 
-// kindError adds one of our error values to one of the system's. Its text is
-// the system's: "no space left on device" and "disk quota exceeded" tell the
-// user different things to do.
+// kindError adds one of our error values to a system error. Its text is the system's,
+// because "no space left on device" and "disk quota exceeded" call for different remedies.
 type kindError struct{ kind, err error }
 
 func (e *kindError) Error() string   { return e.err.Error() }
 func (e *kindError) Unwrap() []error { return []error{e.kind, e.err} }
 
-// Classify makes errors.Is work for ErrNoSpace and ErrReadOnly. The other
-// errors of the contract are package fs's, which the system's error numbers
-// know by themselves.
+// Classify makes errors.Is work for ErrNoSpace and ErrReadOnly. The system's error numbers
+// already match the errors of package fs.
 func Classify(err error) error {
 	err = cause(err)
 	switch {
@@ -33,15 +31,15 @@ func Classify(err error) error {
 	return err
 }
 
-// escapes is what package os says, by an error value that it keeps to itself.
+// escapes is the text of an error of package os, which does not export the value.
 const escapes = "path escapes from parent"
 
 func isAny[E error](err error, errnos []E) bool {
 	return slices.ContainsFunc(errnos, func(e E) bool { return errors.Is(err, e) })
 }
 
-// cause takes off the layers that package os puts around an error number: we
-// put on our own, with the path as the user knows it.
+// cause strips the errors that package os wraps around an error number: ours have the path
+// as the user knows it.
 func cause(err error) error {
 	switch e := err.(type) {
 	case *fs.PathError:
@@ -54,8 +52,7 @@ func cause(err error) error {
 	return err
 }
 
-// notRegular replaces the error numbers by which systems say that something
-// other than a regular file cannot be opened like one.
+// notRegular replaces the error numbers for opening something other than a regular file.
 func notRegular(err error) error {
 	if isAny(cause(err), notRegularErrnos) {
 		return ErrNotRegular
@@ -63,7 +60,7 @@ func notRegular(err error) error {
 	return err
 }
 
-// PathError wraps err for a caller; nil stays nil.
+// PathError wraps err in a *fs.PathError; nil stays nil.
 func PathError(op, path string, err error) error {
 	if err == nil {
 		return nil
@@ -71,8 +68,8 @@ func PathError(op, path string, err error) error {
 	return &fs.PathError{Op: op, Path: path, Err: Classify(err)}
 }
 
-// translate does the same for an error of an *os.File, which names operation
-// and path already. io.EOF and nil pass.
+// translate translates an error of an *os.File, which already names operation and path. It
+// returns io.EOF and nil unchanged.
 func translate(err error) error {
 	if e, ok := err.(*fs.PathError); ok {
 		return &fs.PathError{Op: e.Op, Path: e.Path, Err: Classify(e.Err)}

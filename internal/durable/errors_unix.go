@@ -9,10 +9,9 @@ import (
 )
 
 var (
-	// EFBIG comes from RLIMIT_FSIZE (ulimit -f) and from file systems that
-	// cannot hold a file of that size. The signal that goes with the limit,
-	// SIGXFSZ, would end a C program; the Go runtime catches and drops it, so
-	// the write just fails (C11).
+	// EFBIG comes from RLIMIT_FSIZE (ulimit -f) and from file systems that cannot hold a
+	// file of that size. The signal of that limit, SIGXFSZ, would end a C program; the Go
+	// runtime ignores it, so the write just fails (C11).
 	noSpaceErrnos  = []unix.Errno{unix.ENOSPC, unix.EDQUOT, unix.EFBIG}
 	readOnlyErrnos = []unix.Errno{unix.EROFS}
 	// A link (O_NOFOLLOW), a folder opened for writing, a socket.

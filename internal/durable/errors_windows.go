@@ -13,7 +13,7 @@ var (
 		windows.ERROR_DISK_RESOURCES_EXHAUSTED, windows.ERROR_FILE_TOO_LARGE,
 	}
 	readOnlyErrnos = []syscall.Errno{windows.ERROR_WRITE_PROTECT}
-	// A link where none is followed, a folder opened for writing.
+	// A link that is not followed, a folder opened for writing.
 	notRegularErrnos = []syscall.Errno{syscall.ELOOP, syscall.EISDIR}
 )
 

@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// openExample opens a folder that is there for the example.
+// openExample opens a folder for the example.
 func openExample() (fsys durable.FS, remove func()) {
 	dir, err := os.MkdirTemp("", "durable")
 	if err != nil {
@@ -22,7 +22,7 @@ func openExample() (fsys durable.FS, remove func()) {
 	return fsys, func() { fsys.Close(); os.RemoveAll(dir) }
 }
 
-// One file: old or new at any instant, also after a power cut.
+// One file, old or new at any instant, even after a power cut.
 func ExampleWriteFile() {
 	fsys, remove := openExample()
 	defer remove()
@@ -44,7 +44,7 @@ func ExampleBatch() {
 		log.Fatal(err)
 	}
 	batch := durable.NewBatch(fsys, "tmp", durable.Together)
-	if err := batch.Clear(); err != nil { // what a run that was killed has left
+	if err := batch.Clear(); err != nil { // remove what a killed run has left
 		log.Fatal(err)
 	}
 	var files []*durable.Staged
@@ -55,7 +55,7 @@ func ExampleBatch() {
 		}
 		files = append(files, f)
 	}
-	// Nothing can be seen under these names until now. Publish never replaces.
+	// The names become visible only now. Publish never replaces a file.
 	if err := batch.Commit(context.Background(), files, fsys.Publish); err != nil {
 		log.Fatal(err)
 	}

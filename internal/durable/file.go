@@ -7,13 +7,12 @@ import (
 	"syscall"
 )
 
-// file is the File of the operating system. It forwards method by method
-// instead of embedding *os.File: a promoted ReadFrom would let io.Copy write
-// around the translation of errors.
+// file is the File of the operating system. It forwards each method instead of embedding
+// *os.File: with a promoted ReadFrom, io.Copy would bypass the translation of errors.
 type file struct {
 	f *os.File
-	// atEnd: seek to the end before each write, where the system's own append
-	// mode cannot be had together with Truncate (Windows).
+	// atEnd makes writes seek to the end first, where the system's append mode cannot be
+	// combined with Truncate (Windows).
 	atEnd bool
 }
 
@@ -49,11 +48,12 @@ func (f *file) Stat() (fs.FileInfo, error) {
 
 func (f *file) Truncate(size int64) error { return translate(f.f.Truncate(size)) }
 
-// Sync is fsync; on macOS, where fsync leaves the bytes in the drive's cache,
-// package os uses F_FULLFSYNC; on Windows it is FlushFileBuffers.
+// Sync calls fsync; on macOS, where fsync leaves the bytes in the drive's cache, package os
+// uses F_FULLFSYNC; on Windows it is FlushFileBuffers.
 func (f *file) Sync() error { return translate(f.f.Sync()) }
 
-// SyscallConn is no method of File either: the kernel reads from files of the system alone.
+// SyscallConn is not a method of File, because the kernel can only read from files of the
+// system.
 func (f *file) SyscallConn() (syscall.RawConn, error) { return f.f.SyscallConn() }
 
 func (f *file) Close() error { return translate(f.f.Close()) }

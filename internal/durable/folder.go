@@ -9,22 +9,22 @@ import (
 	"strings"
 )
 
-// folder is the FS of the operating system. Every name is resolved beneath one open
-// directory, so renaming the folder, or putting a link in its place, while we run does
-// not lead us elsewhere; we stay in the folder that we opened.
+// folder is the FS of the operating system. It resolves every name beneath one open
+// directory, so it stays in that directory even if the folder is renamed or replaced by a
+// link meanwhile.
 //
-// What differs between systems is in folder_linux.go and folder_other.go.
+// The differences between systems are in folder_linux.go and folder_other.go.
 type folder struct {
-	name string   // as given to Open, for error texts
-	root *os.Root // resolves names; refuses to leave the folder
-	top  *os.File // the folder itself, open as long as we are
+	name string   // as given to Open, for errors
+	root *os.Root // resolves names, and refuses to leave the folder
+	top  *os.File // the open folder
 	owner
 	system
 }
 
 var _ FS = (*folder)(nil)
 
-// Open opens a folder that exists.
+// Open opens an existing folder.
 func Open(dir string) (FS, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -43,12 +43,11 @@ func Open(dir string) (FS, error) {
 	return d, nil
 }
 
-// Create opens a folder and first makes it, and its parents, where they are
-// missing. Their names are durable when it returns: nothing that is done
-// through the FS later could see to that.
+// Create opens a folder, and first creates it and its parents if they are missing. Their
+// names are durable when it returns: no later call on the FS could do that.
 func Create(dir string) (FS, error) {
-	// The last name is synced even if it is there: an earlier run may have
-	// been cut off between making the folder and syncing it.
+	// Sync the last name even if the folder exists: an earlier run may have been killed
+	// between creating and syncing it.
 	unsynced := []string{filepath.Dir(filepath.Clean(dir))}
 	for {
 		up := unsynced[len(unsynced)-1]
@@ -61,8 +60,8 @@ func Create(dir string) (FS, error) {
 		return nil, PathError("mkdir", dir, err)
 	}
 	for _, up := range unsynced {
-		// A parent that we may not read (others' home folders) is not ours to
-		// sync, and was not made by us.
+		// A parent that we may not read (others' home folders) is not ours to sync, and we
+		// did not create it.
 		if err := CheckFolderSync(up); err != nil &&
 			!errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) {
 			return nil, err
@@ -71,21 +70,20 @@ func Create(dir string) (FS, error) {
 	return Open(dir)
 }
 
-// Modes of what we create, before the umask.
+// Modes of new files and folders, before the umask.
 const (
 	filePerm    = 0o644
 	privatePerm = 0o600
 	dirPerm     = 0o755
 )
 
-// full is name as the user knows it.
+// full returns name as the user knows it.
 func (d *folder) full(name string) string {
 	return filepath.Join(d.name, filepath.FromSlash(name))
 }
 
-// local turns a name of the FS into one of the system. It refuses what
-// fs.ValidPath refuses and, on Windows, what means something else there:
-// backslashes, colons, device names.
+// local converts a name of the FS to one of the system. It rejects what fs.ValidPath
+// rejects and, on Windows, names with a special meaning: backslashes, colons, device names.
 func (d *folder) local(op, name string) (string, error) {
 	local, err := filepath.Localize(name)
 	if err != nil {
@@ -107,8 +105,8 @@ func (d *folder) CreatePrivate(name string) (File, error) {
 }
 
 func (d *folder) Append(name string) (File, error) {
-	// Created with O_EXCL or opened without O_CREATE: there is no moment at
-	// which a planted link is followed to create a file at its end (C26).
+	// Create with O_EXCL or open without O_CREATE, so that a planted link is never followed
+	// to create a file at its target (C26).
 	f, err := d.create("append", name, appendFlag, filePerm)
 	if errors.Is(err, fs.ErrExist) {
 		f, err = d.openAppend(name)
@@ -120,9 +118,9 @@ func (d *folder) Append(name string) (File, error) {
 	return f, nil
 }
 
-// openAppend opens a file that is there, if it has one name only. A second hard link may
-// be a final name: publishing by link and remove was cut off between the two, or a user
-// keeps snapshots by cp -al. Writing to the file would change the bytes there.
+// openAppend opens an existing file if it has only one name. A second hard link may be a
+// final name: a publication by link and remove was interrupted between the two, or a user
+// keeps snapshots with cp -al. Writing to the file would change the bytes there.
 func (d *folder) openAppend(name string) (*file, error) {
 	f, err := d.open("append", name, os.O_RDWR|appendFlag)
 	if err != nil {
@@ -152,7 +150,7 @@ func (d *folder) create(op, name string, flag int, perm fs.FileMode) (*file, err
 	return &file{f: f}, nil
 }
 
-// open opens a regular file that exists.
+// open opens an existing regular file.
 func (d *folder) open(op, name string, flag int) (*file, error) {
 	local, err := d.local(op, name)
 	if err != nil {
@@ -173,7 +171,7 @@ func (d *folder) open(op, name string, flag int) (*file, error) {
 	return &file{f: f}, nil
 }
 
-// asFile keeps a nil *file from becoming a File that is not nil.
+// asFile keeps a nil *file from becoming a non-nil File.
 func asFile(f *file, err error) (File, error) {
 	if err != nil {
 		return nil, err
@@ -251,7 +249,7 @@ func (d *folder) SyncDir(name string) error {
 	}
 	err = d.syncDir(local)
 	if errors.Is(err, errors.ErrUnsupported) {
-		return nil // C30; CheckFolderSync is where the user hears of it
+		return nil // C30; CheckFolderSync tells the user
 	}
 	return PathError("syncdir", d.full(name), err)
 }
@@ -269,8 +267,8 @@ func (d *folder) Close() error {
 	return errors.Join(d.closeSystem(), d.top.Close(), d.root.Close())
 }
 
-// control runs do with the descriptor of an open file, which a Close at the
-// same time leaves open until do is done.
+// control calls do with the descriptor of an open file; a concurrent Close waits until do
+// returns.
 func control(f *os.File, do func(fd uintptr) error) error {
 	conn, err := f.SyscallConn()
 	if err != nil {

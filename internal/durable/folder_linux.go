@@ -15,11 +15,11 @@ const (
 	appendFlag = os.O_APPEND
 )
 
-// system is what a folder on Linux holds beyond the portable part.
+// system is the part of folder that is specific to Linux.
 //
-// openat2 resolves a whole name beneath the folder in one call of the kernel,
-// where os.Root opens each directory on the way. Where openat2 cannot or must
-// not decide, os.Root does (see undecided).
+// openat2 resolves a whole name beneath the folder in one system call, while os.Root opens
+// each directory on the way. Where openat2 cannot or must not decide, os.Root does (see
+// undecided).
 type system struct {
 	dev uint64 // of the folder
 
@@ -47,8 +47,8 @@ func (d *folder) closeSystem() error {
 	return errors.Join(errs...)
 }
 
-// openBeneath opens name in one call. A name that leads out of the folder or
-// into another mounted file system is refused with EXDEV.
+// openBeneath opens name with one system call. It returns EXDEV for a name that leads out
+// of the folder or into another mounted file system.
 func (d *folder) openBeneath(name string, flag int, perm fs.FileMode) (fd int, err error) {
 	how := unix.OpenHow{
 		Flags:   uint64(flag) | unix.O_CLOEXEC,
@@ -66,16 +66,15 @@ func (d *folder) openBeneath(name string, flag int, perm fs.FileMode) (fd int, e
 	return fd, err
 }
 
-// undecided reports whether os.Root must be asked instead of openat2: the
-// kernel lacks it (ENOSYS, before 5.6), a container's seccomp filter forbids
-// it (EPERM), a rename nearby disturbed it (EAGAIN), or the name leaves the
-// file system by a mount, which we allow, or the folder, which os.Root refuses
-// (EXDEV).
+// undecided reports whether to use os.Root instead of openat2: the kernel lacks it (ENOSYS,
+// before 5.6), a container's seccomp filter forbids it (EPERM), a concurrent rename
+// disturbed it (EAGAIN), or the name leaves the file system by a mount, which we allow, or
+// the folder, which os.Root refuses (EXDEV).
 func undecided(err error) bool {
 	return err == unix.ENOSYS || err == unix.EPERM || err == unix.EAGAIN || err == unix.EXDEV
 }
 
-// openFile opens a file, or creates one with perm, and does not follow a link in the last
+// openFile opens a file, or creates one with perm. It does not follow a link in the last
 // element, nor wait for the other end of a FIFO.
 func (d *folder) openFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	flag |= unix.O_NOFOLLOW | unix.O_LARGEFILE
@@ -97,7 +96,7 @@ func (d *folder) openFile(name string, flag int, perm fs.FileMode) (*os.File, er
 	return os.NewFile(uintptr(fd), d.full(name)), nil
 }
 
-// in runs f with a descriptor of the directory that holds name.
+// in calls f with a descriptor of the directory that holds name.
 func (d *folder) in(name string, f func(dir int, base string) error) error {
 	dir, err := d.openDir(path.Dir(name))
 	if err != nil {
@@ -107,9 +106,9 @@ func (d *folder) in(name string, f func(dir int, base string) error) error {
 	return f(dir, path.Base(name))
 }
 
-// openDir opens a directory for use by the *at calls. It is opened every time: a cache of
-// open directories would save some microseconds of a publication, but one that is moved
-// away would still take files.
+// openDir opens a directory for the *at calls. It is opened every time: a cache of open
+// directories would save some microseconds of a publication, but a cached directory that
+// was moved elsewhere would still receive files.
 func (d *folder) openDir(name string) (fd int, err error) {
 	fd, err = d.openBeneath(name, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if !undecided(err) {
@@ -126,9 +125,8 @@ func (d *folder) openDir(name string) (fd int, err error) {
 	return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 }
 
-// noteMount remembers a file system that is mounted beneath the folder, for
-// SyncAll to sync it too. Every write to one passes here, because
-// RESOLVE_NO_XDEV keeps it from openat2.
+// noteMount remembers a file system that is mounted beneath the folder, so that SyncAll
+// syncs it, too. Every write to one passes here, because of RESOLVE_NO_XDEV.
 func (d *folder) noteMount(f *os.File) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {

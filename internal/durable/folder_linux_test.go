@@ -20,8 +20,7 @@ func newFolder(t *testing.T) *folder {
 	return fsys.(*folder)
 }
 
-// fsync of a folder of proc fails with EINVAL, as on some network file
-// systems.
+// fsync of a folder of proc fails with EINVAL, as on some network file systems.
 func TestC30FolderThatCannotBeSynced(t *testing.T) {
 	const dir = "/proc/self"
 	fsys, err := Open(dir)
@@ -55,7 +54,7 @@ func TestC11FullDevice(t *testing.T) {
 	}
 }
 
-// mountTmpfs mounts a file system, for tests that run as root.
+// mountTmpfs mounts a file system, in tests that run as root.
 func mountTmpfs(t *testing.T, dir, options string) {
 	t.Helper()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
@@ -68,8 +67,8 @@ func mountTmpfs(t *testing.T, dir, options string) {
 	})
 }
 
-// SyncAll covers a file system that is mounted inside the folder: the bundles
-// on another disk, say.
+// SyncAll covers a file system that is mounted inside the folder, such as one for the
+// bundles.
 func TestSyncAllCoversMounts(t *testing.T) {
 	d := newFolder(t)
 	if err := d.MkdirAll("bundles"); err != nil {
@@ -91,7 +90,7 @@ func TestSyncAllCoversMounts(t *testing.T) {
 	if err := d.Publish("b", "bundles/b"); !errors.Is(err, unix.EXDEV) { // C17
 		t.Errorf("Publish to another file system: %v", err)
 	}
-	if err := d.closeSystem(); err != nil { // or the mount stays busy
+	if err := d.closeSystem(); err != nil { // otherwise the mount stays busy
 		t.Error(err)
 	}
 }
@@ -134,8 +133,8 @@ func TestC7C10C14FullAndReadOnly(t *testing.T) {
 	}
 }
 
-// Where openat2 is missing or forbidden, os.Root resolves the names; they
-// agree, also about links.
+// Where openat2 is missing or forbidden, os.Root resolves the names; both agree, also about
+// links.
 func TestWithoutOpenat2(t *testing.T) {
 	for _, e := range []unix.Errno{unix.ENOSYS, unix.EPERM, unix.EAGAIN, unix.EXDEV} {
 		if !undecided(e) {

@@ -8,15 +8,15 @@ import (
 	"os"
 )
 
-// system is empty: os.Root does everything but what is in this file.
+// system is empty: os.Root does everything except what is in this file.
 type system struct{}
 
 func (d *folder) init() error        { return nil }
 func (d *folder) closeSystem() error { return nil }
 
 // openFile opens a file, or creates one with perm, and does not follow a link in the last
-// element. os.Root would follow one that stays inside, so what was opened must
-// be what Lstat saw.
+// element. os.Root would follow one that stays inside, so the opened file must be the one
+// that Lstat saw.
 func (d *folder) openFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	if flag&os.O_EXCL != 0 { // follows nothing
 		return d.root.OpenFile(name, flag, perm)

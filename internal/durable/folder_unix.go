@@ -10,6 +10,6 @@ import (
 
 const (
 	dirFlag      = unix.O_DIRECTORY
-	nonblockFlag = unix.O_NONBLOCK // opening a FIFO must not wait
+	nonblockFlag = unix.O_NONBLOCK // opening a FIFO must not block
 	appendFlag   = os.O_APPEND
 )

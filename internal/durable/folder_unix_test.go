@@ -41,7 +41,7 @@ func holds(t *testing.T, path, want string) {
 	}
 }
 
-// A private file can be read by its owner alone.
+// Only its owner can read a private file.
 func TestPrivateFileIsForItsOwner(t *testing.T) {
 	fsys, dir := openTemp(t)
 	f, err := fsys.CreatePrivate("made")
@@ -58,8 +58,8 @@ func TestPrivateFileIsForItsOwner(t *testing.T) {
 	holds(t, filepath.Join(dir, "written"), "secret")
 }
 
-// What is at a final name but no regular file is neither read, nor written
-// through, nor waited for, nor replaced by a publication.
+// Something at a final name that is not a regular file is not read, not written through,
+// not waited for, and not replaced by a publication.
 func TestC18NameIsNoRegularFile(t *testing.T) {
 	fsys, dir := openTemp(t)
 	outside := filepath.Join(t.TempDir(), "outside")
@@ -128,7 +128,7 @@ func TestC26LinkToFolderLeadsNowhere(t *testing.T) {
 	}
 }
 
-// callsBelow tries everything on a folder that holds the file a.
+// callsBelow tries every operation on a folder that holds the file a.
 func callsBelow(t *testing.T, fsys durable.FS, dir string) map[string]error {
 	t.Helper()
 	put(t, fsys, "temp", "x")
@@ -147,8 +147,8 @@ func callsBelow(t *testing.T, fsys durable.FS, dir string) map[string]error {
 	return calls
 }
 
-// The mirror's folder, and one inside it, are replaced by links while we write. Nothing
-// lands outside, and what was open stays where it was.
+// The mirror's folder, and one inside it, are replaced by links while we write. Nothing is
+// written outside, and open files stay where they were.
 func TestC25FolderReplacedByLinkWhileRunning(t *testing.T) {
 	fsys, dir := openTemp(t)
 	outside := t.TempDir()
@@ -203,7 +203,7 @@ func TestC25FolderReplacedByLinkWhileRunning(t *testing.T) {
 	holds(t, filepath.Join(moved, "b"), "x")
 }
 
-// A link that stays inside may be on the way to a file, as os.Root has it.
+// A link to a folder may be followed if it stays inside, as with os.Root.
 func TestLinkToFolderInside(t *testing.T) {
 	fsys, dir := openTemp(t)
 	must(t, fsys.MkdirAll("real"))
@@ -241,8 +241,8 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestC11FileSizeLimit runs itself in a process that may write files of 4 KB
-// only. The signal SIGXFSZ must not end it.
+// TestC11FileSizeLimit runs itself in a process that may only write files of up to 4 KB.
+// The signal SIGXFSZ must not end it.
 func TestC11FileSizeLimit(t *testing.T) {
 	const env = "DURABLE_FILE_SIZE_LIMIT"
 	if dir := os.Getenv(env); dir != "" {

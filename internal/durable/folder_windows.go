@@ -23,13 +23,13 @@ func links(f *os.File) (uint64, error) {
 	return uint64(info.NumberOfLinks), err
 }
 
-// syncDir does nothing: NTFS journals names by itself and offers no call.
+// syncDir does nothing: NTFS journals names itself and has no call for it.
 func (d *folder) syncDir(string) error { return nil }
 
 func syncOpenDir(*os.File) error { return errors.ErrUnsupported }
 
-// free asks by path: Windows has no call for an open folder, and keeps an open
-// folder from being renamed.
+// free uses the path: Windows has no call for an open folder, and does not let an open
+// folder be renamed.
 func (d *folder) free() (bytes, files int64, err error) {
 	dir, err := windows.UTF16PtrFromString(d.root.Name())
 	if err != nil {

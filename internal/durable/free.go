@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// ReserveFiles is the number of inodes that stay free: a catalog, a manifest,
-// folders and notes in quarantine need a few.
+// ReserveFiles is the number of inodes that must stay free: a catalog, a manifest, folders
+// and notes in quarantine need a few.
 const ReserveFiles = 64
 
-// CheckFree fails with [ErrNoSpace] unless so many more bytes and files can be
-// created in a folder, called dir in the error, and a reserve of bytes and of
-// [ReserveFiles] stays. What a file system does not tell is enough.
+// CheckFree returns [ErrNoSpace] unless that many bytes and files can be created in a
+// folder, named dir in the error, and a reserve of bytes and of [ReserveFiles] is left. A
+// number that the file system does not report is assumed to suffice.
 func CheckFree(fsys FS, dir string, bytes, files, reserve int64) error {
 	freeBytes, freeFiles, err := fsys.Free()
 	if errors.Is(err, errors.ErrUnsupported) {

@@ -2,12 +2,12 @@ package durable
 
 import "golang.org/x/sys/unix"
 
-// blockSize is the unit in which a file system counts its blocks: the fragment
-// size, as statvfs(3) has it, and not the size that it likes for a transfer, which
-// on NFS and FUSE may be a hundred times as much.
+// blockSize returns the unit in which a file system counts its blocks: the fragment size,
+// as in statvfs(3), and not the preferred transfer size, which on NFS and FUSE may be a
+// hundred times as large.
 func blockSize(st *unix.Statfs_t) int64 {
 	if st.Frsize > 0 {
 		return int64(st.Frsize)
 	}
-	return int64(st.Bsize) // who does not tell it means the same
+	return int64(st.Bsize) // file systems that do not report it mean the same
 }

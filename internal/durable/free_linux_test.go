@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A network file system may like transfers of a megabyte and count blocks of 4 KB.
+// A network file system may prefer transfers of a megabyte and count blocks of 4 KB.
 func TestSpaceIsCountedInFragments(t *testing.T) {
 	for _, tt := range []struct{ bsize, frsize, want int64 }{
 		{4096, 4096, 4096}, {1 << 20, 4096, 4096}, {4096, 0, 4096},

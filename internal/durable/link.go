@@ -8,14 +8,13 @@ import (
 	"syscall"
 )
 
-// Link gives an open file one more name, in the folder to, which need not be
-// the one that it was opened in: a hard link to the very file that is open,
-// whatever has become of its other names. It fails with fs.ErrExist, changing
-// nothing, if anything is there already, and with errors.ErrUnsupported where a
-// link cannot be had but a copy can: on another file system, on one without
-// hard links, of another user's file.
+// Link gives an open file another name in the folder to, which need not be the folder in
+// which it was opened: a hard link to the open file, even if its other names have changed.
+// It changes nothing and returns fs.ErrExist if anything has the name, and
+// errors.ErrUnsupported where only a copy is possible: on another file system, on one
+// without hard links, for another user's file.
 //
-// All names are one file from then on: none of them may be written to.
+// From then on all names are the same file: none of them may be written to.
 func Link(f File, to FS, name string) error {
 	l, ok := to.(interface {
 		Link(f File, name string) error
@@ -26,7 +25,7 @@ func Link(f File, to FS, name string) error {
 	return l.Link(f, name)
 }
 
-// Link is no method of FS, because callers must not count on it.
+// Link is not a method of FS, because callers must not rely on it.
 func (d *folder) Link(f File, name string) error {
 	open, ok := f.(*file)
 	if !ok {
@@ -46,8 +45,7 @@ func (d *folder) Link(f File, name string) error {
 	return &os.LinkError{Op: "link", Old: open.f.Name(), New: d.full(name), Err: err}
 }
 
-// linkImpossible reports whether err is about this file and this place, and not
-// about the disk.
+// linkImpossible reports whether err is about this file and place, not about the disk.
 func linkImpossible(err error) bool {
 	return linkRefused(err) || errors.Is(err, syscall.EXDEV) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist)
 }

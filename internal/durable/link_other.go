@@ -11,7 +11,7 @@ import (
 
 func cloneFile(_, _ *os.File) error { return errors.ErrUnsupported }
 
-// link links the file by its name, and looks whether that still was its name.
+// link links the file by its name, and checks that this was still its name.
 func (d *folder) link(f *os.File, name string) error {
 	if err := os.Link(f.Name(), filepath.Join(d.root.Name(), name)); err != nil {
 		return err

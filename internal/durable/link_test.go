@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// A link is to the file that is open, and never takes a name away.
+// A link is to the file that is open, and never replaces a name.
 func TestLink(t *testing.T) {
 	from, to := t.TempDir(), t.TempDir()
 	a, err := durable.Open(from)
@@ -59,7 +59,7 @@ func TestLink(t *testing.T) {
 	}
 }
 
-// On another file system there is no link, which is told apart from a failure.
+// A link to another file system is impossible, which is told apart from a failure.
 func TestLinkAcrossFileSystems(t *testing.T) {
 	other, err := os.MkdirTemp("/dev/shm", "durable-")
 	if err != nil {
@@ -93,9 +93,9 @@ func TestLinkAcrossFileSystems(t *testing.T) {
 	}
 }
 
-// A file of a batch can be a file of elsewhere: linked, it is that file, whose bytes are
-// made durable without it being opened for writing; cloned, it has its bytes. What
-// cannot be had is refused before anything has changed.
+// A file of a batch can come from elsewhere: if linked, it is that file, whose bytes are
+// synced without opening it for writing; if cloned, it has its bytes. Where neither is
+// possible, nothing is changed.
 func TestStagedFromElsewhere(t *testing.T) {
 	for _, when := range []durable.Durability{durable.Together, durable.PerFile} {
 		dir := t.TempDir()
@@ -160,7 +160,7 @@ func TestStagedFromElsewhere(t *testing.T) {
 	}
 }
 
-// memFile is a file of a disk that shares nothing.
+// memFile returns a file of a disk that cannot share bytes.
 func memFile(t *testing.T) durable.File {
 	f, err := durabletest.NewMem().Create("f")
 	if err != nil {

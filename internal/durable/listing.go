@@ -8,11 +8,11 @@ import (
 	"os"
 )
 
-// listed is how many entries of a folder EachEntries hands over together.
+// listed is how many entries of a folder EachEntries passes at a time.
 const listed = 4096
 
 // EachEntries lists a folder like ReadDir, some thousand entries at a time and in no
-// order, so that memory does not grow with the folder. An error of each ends it.
+// particular order, so that memory does not grow with the folder. An error of each ends it.
 func EachEntries(r Reader, name string, each func([]fs.DirEntry) error) error {
 	if d, ok := r.(*folder); ok {
 		return d.eachEntries(name, each)

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Owner says who holds a lock. It is for people to read; whether the lock is
-// held, the operating system knows.
+// Owner says who holds a lock, for people to read; the operating system knows whether it is
+// held.
 type Owner struct {
 	PID     int       `json:"pid"`
 	Host    string    `json:"host"`
 	Start   time.Time `json:"start"`   // when the lock was taken
-	Command string    `json:"command"` // what is running, without secrets
+	Command string    `json:"command"` // the running command, without secrets
 }
 
-// Self is this process running command.
+// Self returns this process as the owner, running command.
 func Self(command string) Owner {
 	host, err := os.Hostname()
 	if err != nil {
@@ -30,7 +30,7 @@ func Self(command string) Owner {
 }
 
 // HeldError says that another process holds the lock. Owner is zero if the holder has not
-// written, or cannot have written, who it is.
+// written, or could not write, who it is.
 type HeldError struct {
 	Path  string
 	Owner Owner
@@ -47,28 +47,27 @@ func (e *HeldError) Error() string {
 
 // Lockfile is a lock that is held.
 type Lockfile struct {
-	// Killed is who held the lock before and never released it: that process was killed, or
-	// lost its power, in the middle of its work. Zero: none.
+	// Killed is the previous holder of the lock, if it never released it: that process was
+	// killed, or the power failed, in the middle of its work. Zero: none.
 	Killed Owner
 	f      *os.File
 }
 
-// File is for a child process to inherit, which then holds the lock too for as
-// long as it lives, however its parent ends. Where children inherit no files
-// (Windows), that cannot be had.
+// File returns the open file for a child process to inherit. The child then holds the lock,
+// too, for as long as it lives, however its parent ends. On Windows, children do not
+// inherit files.
 func (l *Lockfile) File() *os.File { return l.f }
 
 // maxLockfile bounds what is read from, and overwritten in, a lock file.
 const maxLockfile = 4096
 
-// Lock takes the lock at path, which is a path of the system, not a name of an
-// FS, or fails at once with a *HeldError.
+// Lock takes the lock at path, which is a path of the system, not a name of an FS. If it is
+// held, Lock returns a *HeldError at once.
 //
-// The lock belongs to the open file and dies with the process, however that
-// ends, so what an earlier holder left in the file is no obstacle (C22). It
-// excludes a second Lock in the same process too. The file stays when the lock
-// is released: if it were removed, one process could hold the removed file
-// while another locks a new one.
+// The lock belongs to the open file and ends with the process, so what an earlier holder
+// left in the file is no obstacle (C22). It also excludes a second Lock in the same
+// process. The file stays when the lock is released: if it were removed, one process could
+// hold the removed file while another locks a new one.
 func Lock(path string, owner Owner) (*Lockfile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|lockFlags, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,8 +105,8 @@ func take(f *os.File, path string, owner Owner) (killed Owner, err error) {
 	if info.Size() > 0 {
 		killed = readOwner(f)
 	}
-	// On a full disk the lock is held without a name in it: what is run next
-	// may be what makes room.
+	// On a full disk the lock is held without an owner in it: the command may be one that
+	// makes room.
 	if err := writeOwner(f, owner); err != nil && !errors.Is(err, ErrNoSpace) {
 		return killed, err
 	}
@@ -126,8 +125,8 @@ func writeOwner(f *os.File, owner Owner) error {
 	return translate(err)
 }
 
-// readOwner reads who holds the lock. A holder writes that immediately after
-// taking it, so an empty file is worth a second look.
+// readOwner reads who holds the lock. A holder writes that immediately after taking it, so
+// an empty file is read a second time.
 func readOwner(f *os.File) Owner {
 	const looks, pause = 5, 10 * time.Millisecond
 	var owner Owner
@@ -141,9 +140,9 @@ func readOwner(f *os.File) Owner {
 	return Owner{}
 }
 
-// Release gives the lock back.
+// Release releases the lock.
 func (l *Lockfile) Release() error {
-	// Emptied, the file does not name a process that has ended. If that fails the lock is
-	// released all the same.
+	// An empty file does not name a process that has ended. If that fails, the lock is
+	// released anyway.
 	return translate(cmp.Or(l.f.Truncate(0), l.f.Close()))
 }

@@ -55,8 +55,7 @@ func TestC20SecondLockIsRefused(t *testing.T) {
 	}
 }
 
-// TestC22LockOfDeadProcess runs itself as the process that takes the lock and
-// is killed.
+// TestC22LockOfDeadProcess runs itself as the process that takes the lock and is killed.
 func TestC22LockOfDeadProcess(t *testing.T) {
 	const env = "DURABLE_LOCK"
 	if path := os.Getenv(env); path != "" {
@@ -93,7 +92,7 @@ func TestC22LockOfDeadProcess(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // says that it was killed
+	_ = cmd.Wait() // its error is the kill
 	lock, err := durable.Lock(path, durable.Self("heir"))
 	if err != nil {
 		t.Fatalf("Lock after its death: %v", err)
@@ -103,7 +102,7 @@ func TestC22LockOfDeadProcess(t *testing.T) {
 	}
 }
 
-// What is in the file is no obstacle, unless it is clearly not a lock file.
+// The content of the file is no obstacle, unless it is clearly not a lock file.
 func TestC22LockFileContent(t *testing.T) {
 	for _, tt := range []struct {
 		name, content string

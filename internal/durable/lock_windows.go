@@ -8,11 +8,11 @@ import (
 
 const lockFlags = windows.O_FILE_FLAG_OPEN_REPARSE_POINT
 
-// errLocked is LockFileEx's answer when the lock is held.
+// errLocked is LockFileEx's error when the lock is held.
 var errLocked = windows.ERROR_LOCK_VIOLATION
 
-// flock locks one byte far behind the end: locked bytes cannot be read by
-// others on Windows, and they shall read who the owner is.
+// flock locks one byte far beyond the end: other processes cannot read locked bytes on
+// Windows, and must be able to read the owner.
 func flock(f *os.File) error {
 	return control(f, func(h uintptr) error {
 		behind := windows.Overlapped{OffsetHigh: 1 << 30}

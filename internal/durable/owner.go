@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// makeAll makes the folder name in root, and its parents, and gives away those
+// makeAll creates the folder name in root and its parents, and changes the owner of those
 // that were missing.
 func (o owner) makeAll(root *os.Root, name string) error {
 	if !o.gives() {
@@ -16,7 +16,7 @@ func (o owner) makeAll(root *os.Root, name string) error {
 	for part := range strings.SplitSeq(name, string(filepath.Separator)) {
 		up = filepath.Join(up, part)
 		if root.Mkdir(up, dirPerm) != nil {
-			continue // it is there; what else is wrong, MkdirAll tells
+			continue // it exists; MkdirAll reports other errors
 		}
 		f, err := root.OpenFile(up, os.O_RDONLY|dirFlag, 0)
 		if err != nil {
@@ -30,10 +30,10 @@ func (o owner) makeAll(root *os.Root, name string) error {
 	return root.MkdirAll(name, dirPerm)
 }
 
-// makeFolder makes a folder and its parents below above, which exists.
+// makeFolder creates a folder and its parents below above, which exists.
 func makeFolder(dir, above string) error {
 	if _, err := os.Stat(dir); err == nil {
-		return os.MkdirAll(dir, dirPerm) // refuses what is no folder
+		return os.MkdirAll(dir, dirPerm) // fails if it is not a folder
 	}
 	root, err := os.OpenRoot(above)
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"syscall"
 )
 
-// owner is who gets what root makes in a folder: the user to whom that belongs.
-// Otherwise one run with sudo leaves lock files, catalogs and folders that the
-// mirror's own user cannot write to in any later run. SQLite does the same with
-// the files that it makes beside a database.
+// owner is who gets what root creates in a folder: the owner of that folder. Otherwise one
+// run with sudo would leave lock files, catalogs and folders that the mirror's own user
+// cannot write to in later runs. SQLite does the same with the files that it creates beside
+// a database.
 //
-// What is there already keeps its owner: it might be a hard link to something
-// that the folder's owner must not have.
-type owner struct{ uid, gid int } // uid 0: nothing is given away
+// Existing files keep their owner: one might be a hard link to something that the folder's
+// owner must not have.
+type owner struct{ uid, gid int } // uid 0: keep root
 
-// ownerOf returns who owns an open folder, if we are root and that is another user.
+// ownerOf returns the owner of an open folder, if we are root and that is another user.
 func ownerOf(folder *os.File) owner {
 	info, err := folder.Stat()
 	if err != nil || os.Geteuid() != 0 {
@@ -33,18 +33,17 @@ func ownerOf(folder *os.File) owner {
 
 func (o owner) gives() bool { return o.uid != 0 }
 
-// give gives away a file or folder that was made just now. File systems that
-// have no owners refuse it, and so do those of other machines that do not know our
-// root; then it stays ours.
+// give changes the owner of a new file or folder. File systems without owners, and network
+// ones that do not trust our root, refuse it; then it stays ours.
 func (o owner) give(f *os.File) {
 	if o.gives() {
 		_ = f.Chown(o.uid, o.gid)
 	}
 }
 
-// GiveAway gives the folder dir, and all in it that another program, run by root, has
-// made, to the owner of the folder around it. What has a second name, which may be one
-// elsewhere, stays root's.
+// GiveAway changes the owner of the folder dir, and of everything in it that another
+// program run by root has created, to the owner of the folder around it. Files with a
+// second name, which may be elsewhere, stay root's.
 func GiveAway(dir string) error {
 	root, err := os.OpenRoot(filepath.Dir(dir))
 	if err != nil {
@@ -58,7 +57,7 @@ func GiveAway(dir string) error {
 	defer top.Close()
 	o, name := ownerOf(top), filepath.Base(dir)
 	if info, err := root.Lstat(name); err != nil || !info.IsDir() || !o.gives() {
-		return err // a link leads to what may be anything
+		return err // a link may lead anywhere
 	}
 	return fs.WalkDir(root.FS(), name, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || !e.IsDir() && !e.Type().IsRegular() {

@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// What root makes in another user's folder belongs to that user, down to the last
-// file; what was there before keeps its owner.
+// Everything that root creates in another user's folder belongs to that user; existing
+// files keep their owner.
 func TestK4RootGivesAwayWhatItMakes(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -39,7 +39,7 @@ func TestK4RootGivesAwayWhatItMakes(t *testing.T) {
 	must(t, durable.Touch(filepath.Join(home, "database")))
 	must(t, durable.Touch(filepath.Join(home, "before")))
 
-	// What another program made, but for what has a second name.
+	// Files that another program created, except those with a second name.
 	repo, elsewhere := filepath.Join(home, "repo"), filepath.Join(t.TempDir(), "before")
 	must(t, os.MkdirAll(filepath.Join(repo, "refs"), 0o755))
 	must(t, os.WriteFile(filepath.Join(repo, "refs", "master"), nil, 0o444))

@@ -6,13 +6,12 @@ import (
 	"os"
 )
 
-// publishByLink publishes without the help of a renaming call that refuses to
-// replace: a hard link is never made over something that is there.
+// publishByLink publishes without a rename that refuses to replace: a hard link never
+// replaces an existing name.
 //
-// Cut off between the two steps, the file has both names. Nothing is lost by
-// that, and a second Publish of the same two names finishes the work; Append
-// refuses such a file, so that the published bytes cannot be written to under
-// the temporary name.
+// If it is interrupted between the two steps, the file has both names. Nothing is lost, and
+// a second Publish of the same two names completes it; Append refuses such a file, so that
+// the published bytes cannot be written to under the temporary name.
 func publishByLink(root *os.Root, temp, name string) error {
 	err := root.Link(temp, name)
 	switch {
@@ -30,9 +29,9 @@ func publishByLink(root *os.Root, temp, name string) error {
 }
 
 // publishByRename is for file systems with neither (exFAT on macOS and Windows, some FUSE
-// ones). Between the look and the rename another process could create name. Ours do not:
-// the publisher holds the mirror's lock (Lock), two goroutines of one run never publish
-// one name, and readers create nothing.
+// ones). Between the check and the rename another process could create name. Ours do not:
+// the publisher holds the mirror's lock (Lock), two goroutines of one run never publish the
+// same name, and readers create nothing.
 func publishByRename(root *os.Root, temp, name string) error {
 	_, err := root.Lstat(name)
 	if err == nil {

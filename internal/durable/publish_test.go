@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The ways to publish on file systems with less to offer.
+// The ways to publish on file systems with fewer features.
 func TestPublishFallbacks(t *testing.T) {
 	for name, publish := range map[string]func(root *os.Root, temp, name string) error{
 		"link": publishByLink, "rename": publishByRename,
@@ -50,8 +50,8 @@ func TestPublishFallbacks(t *testing.T) {
 	}
 }
 
-// Cut off between link and remove, the file has two names. Publishing again
-// finishes that; Append must not write to it under either.
+// If it is interrupted between link and remove, the file has two names. Publishing again
+// completes it; Append must not write to it under either name.
 func TestPublishByLinkIsFinished(t *testing.T) {
 	fsys, err := Create(t.TempDir())
 	if err != nil {

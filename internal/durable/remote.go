@@ -8,17 +8,17 @@ import (
 	"os"
 )
 
-// Unchanging is what the Sys of an [fs.FileInfo] is if the file can never change: its
-// SHA-256. Such a file is on no disk of ours.
+// Unchanging is the Sys of an [fs.FileInfo] of a file that can never change: its SHA-256.
+// Such a file is not on a local disk.
 type Unchanging [sha256.Size]byte
 
-// SameFile reports whether two descriptions are of one file.
+// SameFile reports whether two descriptions are of the same file.
 func SameFile(a, b fs.FileInfo) bool {
 	sum, ok := a.Sys().(Unchanging)
 	return ok && b.Sys() == sum || os.SameFile(a, b)
 }
 
-// IsUnchanging reports whether an entry of a folder is such a file.
+// IsUnchanging reports whether an entry of a folder is a file that can never change.
 func IsUnchanging(e fs.DirEntry) bool {
 	info, err := e.Info()
 	if err != nil {
@@ -28,11 +28,11 @@ func IsUnchanging(e fs.DirEntry) bool {
 	return is
 }
 
-// Ranged is a File whose reads cost a request each, as of an object in a bucket.
+// Ranged is a File in which each read costs a request, like an object in a bucket.
 type Ranged interface {
 	File
-	// Range returns a reader of the size bytes from offset on, by their offsets in the
-	// file, which were asked for by one request unless they are too many for the memory.
-	// ctx is for what is read of it, too.
+	// Range returns a reader of the size bytes from offset on, addressed by their offsets
+	// in the file. It fetches them with one request unless they are too many for memory.
+	// ctx also applies to later reads.
 	Range(ctx context.Context, offset, size int64) (io.ReaderAt, error)
 }

@@ -9,27 +9,27 @@ import (
 	"path"
 )
 
-// A Staged is a file of a [Batch]: it is written, finished, and gets its name by
-// Commit. Until then it belongs to one goroutine.
+// A Staged is a file of a [Batch]: it is written and finished, and Commit gives it its
+// name. Until then it must not be used concurrently.
 type Staged struct {
 	batch      *Batch
-	temp, name string // temp is empty if it has its name
-	file       File   // nil once it is finished or discarded
-	turn       uint64 // when it was finished
-	synced     bool   // by itself
-	linked     bool   // it is a file of elsewhere, which is not ours to write to
+	temp, name string // temp is empty once it has its name
+	file       File   // nil once finished or discarded
+	turn       uint64 // order in which it was finished
+	synced     bool   // synced by itself
+	linked     bool   // a link to an existing file, which must not be written to
 
 	// Err is why it did not get its name, once Commit has returned nil.
 	Err error
 }
 
-// stagedDirs is the number of folders among which files that wait are divided: a name is
-// searched for among its neighbours, by one goroutine at a time. In one folder a batch
-// takes a tenth more system time; 256 were no faster than 16, and cost as many inodes.
+// stagedDirs is the number of folders for waiting files: a name is looked up in its folder
+// by one goroutine at a time. With a single folder, a batch takes a tenth more system time;
+// 256 were no faster than 16, and take as many inodes.
 const stagedDirs = 16
 
-// newStaged makes a file by create, under a base name or, if that is empty, one that
-// this process has not used.
+// newStaged makes a file with create, under a base name or, if that is empty, one that this
+// process has not used.
 func (b *Batch) newStaged(base string, create func(temp string) (File, error)) (*Staged, error) {
 	n := b.temps.Add(1)
 	if base == "" {
@@ -48,12 +48,12 @@ func (b *Batch) newStaged(base string, create func(temp string) (File, error)) (
 	return &Staged{batch: b, temp: temp, file: f}, nil
 }
 
-// Create begins a file.
+// Create starts a file.
 func (b *Batch) Create() (*Staged, error) { return b.newStaged("", b.fsys.Create) }
 
-// CreateAs is Create of a file whose base name says what it will be, for a later process
-// that finds it after a kill ([Batch.StageFound]). It is a wish: the name may be in use,
-// or too long here.
+// CreateAs is like Create with a base name that says what the file will be, for a later
+// process that finds it after a kill ([Batch.StageFound]). The name is not guaranteed: it
+// may be in use, or too long.
 func (b *Batch) CreateAs(base string) (*Staged, error) {
 	if f, err := b.newStaged(base, b.fsys.Create); err == nil || IsBroken(err) {
 		return f, err
@@ -61,7 +61,7 @@ func (b *Batch) CreateAs(base string) (*Staged, error) {
 	return b.Create()
 }
 
-// Stage writes a file that has the content of src, and finishes it.
+// Stage writes a file with the content of src, and finishes it.
 func (b *Batch) Stage(name string, src io.Reader) (*Staged, error) {
 	f, err := b.Create()
 	if err != nil {
@@ -73,8 +73,7 @@ func (b *Batch) Stage(name string, src io.Reader) (*Staged, error) {
 	return f, f.Finish(name)
 }
 
-// StageLink makes a file that is another one, whose bytes are durable: a hard link,
-// see [Link] and its errors.
+// StageLink makes a hard link to a file whose bytes are durable; see [Link] and its errors.
 func (b *Batch) StageLink(name string, to File) (*Staged, error) {
 	f, err := b.newStaged("", func(temp string) (File, error) { return nil, Link(to, b.fsys, temp) })
 	if err == nil {
@@ -83,19 +82,18 @@ func (b *Batch) StageLink(name string, to File) (*Staged, error) {
 	return f, err
 }
 
-// StageFound is a file that was finished before, but may not be durable: at temp, where
-// a kill left it, or, if that is empty, under its name already.
+// StageFound returns a file that was finished before, but may not be durable: at temp,
+// where a killed process left it, or, if that is empty, already under its name.
 func (b *Batch) StageFound(temp, name string) *Staged {
 	return &Staged{batch: b, temp: temp, name: name, turn: b.nextTurn()}
 }
 
-// Clone makes a file that has nothing yet share the bytes of another one, see
-// [Clone] and its errors.
+// Clone makes an empty file share the bytes of another one; see [Clone] and its errors.
 func (f *Staged) Clone(from File) error { return Clone(f.file, from) }
 
-// Link makes a file that has nothing yet another one, whose bytes need not be durable:
-// a hard link, see [Link] and its errors. Nothing can be written to it then; if it
-// fails with errors.ErrUnsupported, everything can.
+// Link makes an empty file a hard link to another one, whose bytes need not be durable; see
+// [Link] and its errors. The file can then not be written to; after errors.ErrUnsupported
+// it still can.
 func (f *Staged) Link(to File) error {
 	linked, err := f.batch.newStaged("", func(temp string) (File, error) { return nil, Link(to, f.batch.fsys, temp) })
 	if err != nil {
@@ -115,7 +113,7 @@ func (f *Staged) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt
 // Stat describes what was written so far.
 func (f *Staged) Stat() (fs.FileInfo, error) { return f.file.Stat() }
 
-// Reset takes back what was written.
+// Reset discards what was written.
 func (f *Staged) Reset() error {
 	if err := f.file.Truncate(0); err != nil {
 		return err
@@ -124,9 +122,8 @@ func (f *Staged) Reset() error {
 	return err
 }
 
-// Finish ends the writing, and sets the final name of the file. If an error is returned
-// it is discarded. (An error of Close counts: some file systems report a full disk no
-// earlier.)
+// Finish ends the writing, and sets the final name of the file. On error the file is
+// discarded. (An error of Close counts: some file systems report a full disk only then.)
 func (f *Staged) Finish(name string) (err error) {
 	if b := f.batch; b.when == PerFile || b.when == Together && b.each.Load() {
 		if f.linked {
@@ -153,10 +150,10 @@ func (b *Batch) nextTurn() uint64 {
 	return b.finished
 }
 
-// LeaveAs renames a finished file as [Batch.CreateAs] had called it, if that can be.
+// LeaveAs renames a finished file as [Batch.CreateAs] would have named it, if possible.
 func (f *Staged) LeaveAs(base string) {
 	temp := path.Join(path.Dir(f.temp), base)
-	if f.batch.fsys.Replace(f.temp, temp) == nil { // its bytes may still be to be synced, for which it is opened again
+	if f.batch.fsys.Replace(f.temp, temp) == nil { // it may still have to be opened again and synced
 		f.temp = temp
 	}
 }
@@ -189,9 +186,8 @@ func (f *Staged) sync() error {
 	return err
 }
 
-// SyncFile makes the bytes of a file durable that has its name, which is never
-// opened for writing. Windows syncs no file that was not; there, who wrote it must
-// have done it.
+// SyncFile makes the bytes of a file with a final name durable; such a file is never opened
+// for writing. Windows cannot sync such files; there the writer must have done it.
 func SyncFile(fsys Reader, name string) error {
 	f, err := fsys.Open(name)
 	if err != nil {

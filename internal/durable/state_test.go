@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestState: no program can change a file so that its state stays as it was.
+// TestState: no program can change a file and keep its state.
 func TestState(t *testing.T) {
 	dir := t.TempDir()
 	d, err := Open(dir)

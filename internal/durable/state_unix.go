@@ -9,14 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// State is no method of File, because files of tests need none.
+// State is not a method of File, because tests' files do not need one.
 func (f *file) State() (State, error) {
 	return stateBy(f.f, f.f.Name(), func(fd int, st *unix.Stat_t) error { return unix.Fstat(fd, st) })
 }
 
-// StateAt implements store.Stater. It is asked for each small crate that is served: the
-// system finds the file from the folder that is open, and nothing is made of what it says
-// but a State.
+// StateAt implements store.Stater. It is called for each small crate that is served, so it
+// resolves the name from the open folder and allocates only a State.
 func (d *folder) StateAt(name string) (State, error) {
 	local, err := d.local("stat", name)
 	if err != nil {
@@ -36,6 +35,6 @@ func stateBy(f *os.File, name string, stat func(fd int, st *unix.Stat_t) error) 
 		return State{}, PathError("stat", name, err)
 	}
 	modified := st.Mtim.Nano()
-	// FUSE may leave Changed 0. Their types differ between systems.
+	// FUSE may leave Changed 0. The types of the fields differ between systems.
 	return State{ID: uint64(st.Ino), Size: int64(st.Size), Modified: modified, Changed: cmp.Or(st.Ctim.Nano(), modified)}, nil
 }

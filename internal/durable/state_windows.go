@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// State is no method of File, because files of tests need none.
+// State is not a method of File, because tests' files do not need one.
 func (f *file) State() (State, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -5,11 +5,10 @@ import (
 	"os"
 )
 
-// CheckFolderSync syncs the names in a folder given by its path, and fails
-// with errors.ErrUnsupported on systems (Windows) and file systems (some of
-// NFS and FUSE) that cannot. FS.SyncDir tolerates that in silence, because
-// nothing can be done about it; a program that starts should say once that a
-// power cut may undo the last renames there.
+// CheckFolderSync syncs the names in a folder given by its path. It returns
+// errors.ErrUnsupported on systems (Windows) and file systems (some NFS and FUSE) that
+// cannot. FS.SyncDir ignores that silently, because nothing can be done about it; a program
+// should say once, on startup, that a power cut may undo the last renames there.
 func CheckFolderSync(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -8,15 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncAll syncs the file system that the folder is on, and those mounted
-// beneath it that were written to.
+// syncAll syncs the file system of the folder, and those mounted beneath it that were
+// written to.
 //
-// The descriptors are the ones opened in the beginning, and that matters:
-// since Linux 5.8 syncfs reports a failed write-back that happened after the
-// descriptor was opened or last reported one. A descriptor opened now would
-// miss the failure of a file that was written, closed and flushed by the
-// kernel a minute ago. Each failure is reported once: after an error nothing
-// since the last success may be called durable.
+// It must use descriptors that were opened at the beginning: since Linux 5.8, syncfs
+// reports a failed write-back that happened after the descriptor was opened or last
+// reported one. A new descriptor would miss the failure of a file that was written, closed
+// and flushed by the kernel a minute ago. Each failure is reported once: after an error,
+// nothing written since the last success counts as durable.
 func (d *folder) syncAll() error {
 	d.mu.Lock()
 	files := []*os.File{d.top}
@@ -32,9 +31,9 @@ func (d *folder) syncAll() error {
 	return nil
 }
 
-// Behind these file systems is another process or machine. The kernel hands
-// it the bytes, but passes on only fsync, not syncfs, as the wish to have them
-// on disk (fs/fuse/inode.c, fuse_sync_fs; 9p and cifs have no sync_fs).
+// These file systems are served by another process or machine. The kernel sends it the
+// bytes, but passes on only fsync, not syncfs (fs/fuse/inode.c, fuse_sync_fs; 9p and cifs
+// have no sync_fs).
 var noSyncfs = []int64{
 	unix.FUSE_SUPER_MAGIC, unix.V9FS_MAGIC, unix.CIFS_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.SMB_SUPER_MAGIC,
 }

@@ -17,8 +17,8 @@ func (d *folder) syncDir(name string) error {
 	return cmp.Or(syncOpenDir(f), f.Close())
 }
 
-// syncOpenDir syncs the names in a folder; errors.ErrUnsupported where the
-// file system refuses to.
+// syncOpenDir syncs the names in a folder. It returns errors.ErrUnsupported if the file
+// system refuses to.
 func syncOpenDir(f *os.File) error {
 	err := f.Sync()
 	if err != nil && isAny(cause(err), noFolderSyncErrnos) {

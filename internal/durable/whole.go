@@ -12,40 +12,38 @@ import (
 	"strings"
 )
 
-// tempPrefix starts the base name of every temporary file.
+// tempPrefix begins the base name of every temporary file.
 const tempPrefix = ".tmp-"
 
-// TempName returns a name in the folder dir that an attacker cannot foresee and plant
-// something at (C26). In the folder of the final name a publication needs one directory,
-// and cannot meet another file system (C24).
+// TempName returns an unpredictable name in the folder dir, so that an attacker cannot
+// plant a file there (C26). In the folder of the final name, a publication needs one
+// directory and cannot cross file systems (C24).
 func TempName(dir string) string { return path.Join(dir, tempPrefix+rand.Text()) }
 
-// IsTemp reports whether the file name, with or without folders, is one of
-// TempName's: what a run that was killed leaves, for the next one to remove.
-// A user's own ".tmp-notes" is not.
+// IsTemp reports whether the file name, with or without folders, is from TempName: left by
+// a killed run, for the next one to remove. A user's own ".tmp-notes" is not.
 func IsTemp(name string) bool {
 	text, ok := strings.CutPrefix(path.Base(name), tempPrefix)
 	return ok && len(text) == len(rand.Text()) && strings.Trim(text, base32) == ""
 }
 
-// base32 is what rand.Text writes.
+// base32 is the alphabet of rand.Text.
 const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
-// WriteFile makes data the durable content of a file that we alone own, in one
-// step: at any instant, also after a crash, the file is whole, old or new. Its
-// folder must exist. If an error is returned either may be there.
+// WriteFile durably replaces the content of a file that only we own with data, atomically:
+// at any instant, also after a crash, the file is whole, old or new. Its folder must exist.
+// After an error, the file may be old or new.
 func WriteFile(fsys FS, name string, data []byte) error {
 	return FillFile(fsys, name, writes(data))
 }
 
-// WriteNew makes data the durable content of a file that was not there, in one
-// step, as [WriteFile] does. Its folder must exist. Errors: fs.ErrExist; after any
-// other one the file may be there.
+// WriteNew durably and atomically creates a file with the content data, like [WriteFile].
+// Its folder must exist. Errors: fs.ErrExist; after any other error the file may exist.
 func WriteNew(fsys FS, name string, data []byte) error {
 	return FillNew(fsys, name, writes(data))
 }
 
-// WriteNewPrivate is [WriteNew] of a file that its owner alone may read
+// WriteNewPrivate is like [WriteNew], for a file that only its owner may read
 // ([FS.CreatePrivate]).
 func WriteNewPrivate(fsys FS, name string, data []byte) error {
 	return fillWhole(fsys, name, fsys.CreatePrivate, writes(data), (*WholeFile).Publish)
@@ -58,8 +56,8 @@ func writes(data []byte) func(io.Writer) error {
 	}
 }
 
-// Touch makes an empty file at path, which is a path of the system, unless
-// something is there: for those who write to a path and not to an FS.
+// Touch creates an empty file at path, which is a path of the system, unless something is
+// there, for callers that write to a path and not to an FS.
 func Touch(path string) error {
 	fsys, err := Open(filepath.Dir(path))
 	if err != nil {
@@ -76,10 +74,9 @@ func Touch(path string) error {
 	return f.Close()
 }
 
-// Separate makes name a file of its own where it shares its bytes with other names
-// ([ErrLinked]), as after "cp -al": from then on it can be appended to, and the
-// others keep what they have. At any instant, also after a crash, the file is
-// whole.
+// Separate makes name a file with its own bytes if it shares them with other names
+// ([ErrLinked]), as after "cp -al": then it can be appended to, and the others keep their
+// content. At any instant, also after a crash, the file is whole.
 func Separate(fsys FS, name string) error {
 	if err := FillFile(fsys, name, func(w io.Writer) error { return copyFrom(fsys, name, w) }); err != nil {
 		return fmt.Errorf("copying %s, which has several hard links: %w", name, err)

@@ -2,7 +2,7 @@ package durable
 
 import "testing"
 
-// What is swept up must be ours: a user may keep a ".tmp-" of his own beside.
+// Only our own temporary files are removed: a user may have a ".tmp-" file beside them.
 func TestIsTemp(t *testing.T) {
 	for range 100 {
 		if name := TempName("a/b"); !IsTemp(name) {

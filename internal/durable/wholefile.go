@@ -9,12 +9,12 @@ import (
 	"path"
 )
 
-// A WholeFile is written under another name and gets its own when it is whole and
-// durable, in one step: at any instant, also after a crash, what has its name is
-// whole, old or new. It is ended once, by Replace, Publish or Discard.
+// A WholeFile is written under another name, and gets its own atomically once it is whole
+// and durable: at any instant, also after a crash, the file with that name is whole, old or
+// new. It must be ended once, by Replace, Publish or Discard.
 //
-// There may be some GB of it, and to wait for all of them at the end takes as long
-// as everything before. So bytes are on their way to the disk while it is written.
+// It may have several GB, and syncing all of them at the end would take as long as writing
+// them. So bytes are synced while more are written.
 type WholeFile struct {
 	fsys  FS
 	name  string
@@ -23,14 +23,14 @@ type WholeFile struct {
 	ahead syncAhead
 }
 
-// CreateWhole begins the file name, in a folder that must exist. It is called temp
-// meanwhile, in the same folder; if temp is empty, what [TempName] says. What an
-// earlier run left there is removed.
+// CreateWhole starts the file name, in a folder that must exist. Meanwhile it is called
+// temp, in the same folder; if temp is empty, a [TempName]. It replaces what an earlier run
+// left at temp.
 func CreateWhole(fsys FS, name, temp string) (*WholeFile, error) {
 	return createWhole(fsys, name, temp, fsys.Create)
 }
 
-// CreateWholePrivate is CreateWhole of a file that its owner alone may read.
+// CreateWholePrivate is like CreateWhole, for a file that only its owner may read.
 func CreateWholePrivate(fsys FS, name string) (*WholeFile, error) {
 	return createWhole(fsys, name, "", fsys.CreatePrivate)
 }
@@ -59,12 +59,12 @@ func (w *WholeFile) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Replace makes the file durable and gives it its name, in the place of what has it.
-// If an error is returned either may be there.
+// Replace makes the file durable and renames it to its name, replacing any file there.
+// After an error, the file may be old or new.
 func (w *WholeFile) Replace() error { return w.end(w.fsys.Replace) }
 
-// Publish makes the file durable and gives it its name. Errors: fs.ErrExist if
-// something has it; after any other one the file may be there.
+// Publish makes the file durable and renames it to its name. Errors: fs.ErrExist if
+// something has that name; after any other error the file may exist.
 func (w *WholeFile) Publish() error { return w.end(w.fsys.Publish) }
 
 func (w *WholeFile) end(give func(temp, name string) error) error {
@@ -76,7 +76,7 @@ func (w *WholeFile) end(give func(temp, name string) error) error {
 		err = give(w.temp, w.name)
 	}
 	if err != nil {
-		_ = w.fsys.Remove(w.temp) // the error above is the one to tell
+		_ = w.fsys.Remove(w.temp) // the error above matters more
 	} else {
 		err = w.fsys.SyncDir(path.Dir(w.name))
 	}
@@ -88,18 +88,17 @@ func (w *WholeFile) end(give func(temp, name string) error) error {
 
 // Discard removes what was written.
 func (w *WholeFile) Discard() error {
-	_ = w.ahead.end() // these bytes are not wanted
+	_ = w.ahead.end() // these bytes are not needed
 	return errors.Join(w.file.Close(), w.fsys.Remove(w.temp))
 }
 
-// FillFile makes what fill writes the durable content of a file, in one step, as a
+// FillFile durably and atomically replaces a file with what fill writes, like a
 // [WholeFile].
 func FillFile(fsys FS, name string, fill func(io.Writer) error) error {
 	return fillWhole(fsys, name, fsys.Create, fill, (*WholeFile).Replace)
 }
 
-// FillNew makes what fill writes the durable content of a file that was not there.
-// Errors: fs.ErrExist.
+// FillNew durably and atomically creates a file with what fill writes. Errors: fs.ErrExist.
 func FillNew(fsys FS, name string, fill func(io.Writer) error) error {
 	return fillWhole(fsys, name, fsys.Create, fill, (*WholeFile).Publish)
 }
@@ -110,22 +109,21 @@ func fillWhole(fsys FS, name string, create func(string) (File, error), fill fun
 		return err
 	}
 	if err := fill(w); err != nil {
-		_ = w.Discard() // the error above is the one to tell
+		_ = w.Discard() // the error above matters more
 		return err
 	}
 	return end(w)
 }
 
-// syncBytes is how much is written between two syncs.
+// syncBytes is the number of bytes between two syncs.
 const syncBytes = 64 << 20
 
-// syncAhead syncs a file that is being written, through a second open file, beside
-// the writing.
+// syncAhead syncs a file while it is being written, through a second open file.
 type syncAhead struct {
 	open   func() (File, error)
-	bytes  int           // since the last sync was asked for
-	ask    chan struct{} // asks for one; nil: none has been needed yet
-	synced chan error    // what all of them have come to
+	bytes  int           // since the last request for a sync
+	ask    chan struct{} // requests a sync; nil: not needed yet
+	synced chan error    // the result of all syncs
 }
 
 func (s *syncAhead) wrote(n int) {
@@ -138,7 +136,7 @@ func (s *syncAhead) wrote(n int) {
 	select {
 	case s.ask <- struct{}{}:
 		s.bytes = 0
-	default: // the disk is behind as it is
+	default: // the disk is already behind
 	}
 }
 
@@ -158,7 +156,7 @@ func (s *syncAhead) start() {
 	}()
 }
 
-// end waits for the last sync, and returns what all have come to.
+// end waits for the last sync, and returns the result of all syncs.
 func (s *syncAhead) end() error {
 	if s.ask == nil {
 		return nil

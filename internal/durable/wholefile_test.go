@@ -15,8 +15,8 @@ import (
 
 var errSlow = errors.New("the source broke off")
 
-// C3: at any operation the file is whole, old or new, and new once that was said;
-// also one so large that it is synced while it is written.
+// C3: at any operation the file is whole, old or new, and new once that was reported, even
+// one so large that it is synced while it is written.
 func TestC3WholeFileIsWholeAfterPowerCuts(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), 65<<20/16)
 	for name, data := range map[string][]byte{"small": []byte("new"), "large": large} {
@@ -24,7 +24,7 @@ func TestC3WholeFileIsWholeAfterPowerCuts(t *testing.T) {
 			disk := durabletest.NewMem()
 			must(t, durable.WriteFile(disk, "table", []byte("old")))
 			rnd := rand.New(rand.NewPCG(1, 1))
-			var mu sync.Mutex // syncs run beside writes
+			var mu sync.Mutex // syncs run during writes
 			ops := 0
 			hooked := durabletest.Hook(disk, func(op durabletest.Op) durabletest.Fault {
 				mu.Lock()
@@ -61,8 +61,8 @@ func wantOneOf(t *testing.T, at any, disk *durabletest.Mem, contents ...[]byte) 
 	t.Errorf("after a power cut at %v the file has %d bytes, %v", at, len(got), err)
 }
 
-// C12: wherever the disk fails, that is told, what was there stays, and nothing is
-// left beside it.
+// C12: wherever the disk fails, the failure is reported, the old file stays, and no other
+// file is left.
 func TestC12WholeFileFails(t *testing.T) {
 	for n := 1; ; n++ {
 		disk := durabletest.NewMem()
@@ -85,8 +85,8 @@ func TestC12WholeFileFails(t *testing.T) {
 	}
 }
 
-// A source that breaks off leaves what was there; a file that must be new does not
-// replace another; and what an earlier run left under a name of its own is removed.
+// If the source fails, the old file stays; a file that must be new does not replace
+// another; and what an earlier run left under a given temporary name is removed.
 func TestWholeFileThatIsNotMade(t *testing.T) {
 	disk := durabletest.NewMem()
 	must(t, durable.WriteFile(disk, "table", []byte("old")))

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// TestFS checks that a file system keeps the contract of durable.FS. open
-// returns an empty one each time.
+// TestFS checks that a file system keeps the contract of durable.FS. open returns an empty
+// one each time.
 func TestFS(t *testing.T, open func(t *testing.T) durable.FS) {
 	for _, tt := range []struct {
 		name string
@@ -58,7 +58,7 @@ func wants(t *testing.T, what string, err, want error) {
 	}
 }
 
-// put makes a file, without syncing it.
+// put creates a file without syncing it.
 func put(t *testing.T, fsys durable.FS, name, data string) {
 	t.Helper()
 	f, err := fsys.Create(name)
@@ -305,7 +305,8 @@ func testWhole(t *testing.T, fsys durable.FS) {
 	}
 }
 
-// testNew: what is written as new never replaces anything, and leaves nothing.
+// testNew checks that a new file never replaces anything, and that a failure leaves
+// nothing.
 func testNew(t *testing.T, fsys durable.FS) {
 	must(t, fsys.MkdirAll("d"))
 	must(t, durable.WriteNew(fsys, "d/public", []byte("one")))

@@ -22,7 +22,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// put makes a file and syncs its bytes if sync.
+// put creates a file, and syncs its bytes if sync is set.
 func put(t *testing.T, fsys durable.FS, name, data string, sync bool) {
 	t.Helper()
 	f, err := fsys.Create(name)
@@ -54,7 +54,7 @@ func list(t *testing.T, fsys durable.FS, dir string) string {
 	return strings.TrimSpace(strings.Join(files, " "))
 }
 
-// outcomes crashes m many times and counts what is on the disk.
+// outcomes crashes m many times and returns the set of resulting disks.
 func outcomes(t *testing.T, m *durabletest.Mem) map[string]bool {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -201,7 +201,7 @@ func TestClonesAreSeparate(t *testing.T) {
 		_, err := io.WriteString(w.f, w.text)
 		must(t, err)
 	}
-	idle := m.Kill() // shares every byte still
+	idle := m.Kill() // still shares every byte
 	must(t, f.Truncate(4))
 	_, err = io.WriteString(f, "zz")
 	must(t, err)
@@ -237,7 +237,7 @@ func TestFinalFilesAreNotWritten(t *testing.T) {
 	}
 }
 
-// A file that we alone own is appended to, also after it was written again.
+// A file that only we own can be appended to, even after it was replaced.
 func TestReplacedFilesAreAppendedTo(t *testing.T) {
 	m := durabletest.NewMem()
 	old, err := m.Create("temp")
@@ -269,9 +269,8 @@ func TestNoSyncAll(t *testing.T) {
 	}
 }
 
-// A pipeline in small: crates are published, one SyncAll covers a batch, then
-// the batch is acknowledged. Whatever instant the power is cut at, what was
-// acknowledged before is whole (C3).
+// A small pipeline: crates are published, one SyncAll covers a batch, then the batch is
+// acknowledged. Whenever the power is cut, what was acknowledged before is whole (C3).
 func TestC3AcknowledgedIsWholeAtAnyInstant(t *testing.T) {
 	const batches, batch = 20, 10
 	m := durabletest.NewMem()
@@ -328,7 +327,7 @@ func TestC3AcknowledgedIsWholeAtAnyInstant(t *testing.T) {
 	}
 }
 
-// write makes a file that holds data.
+// write creates a file with this content.
 func write(fsys durable.FS, name, data string) error {
 	f, err := fsys.Create(name)
 	if err != nil {
@@ -338,8 +337,8 @@ func write(fsys durable.FS, name, data string) error {
 	return errors.Join(err, f.Close())
 }
 
-// BenchmarkCrash: the disk of a pipeline test, 500 files in 50 folders, a
-// tenth of them not durable.
+// BenchmarkCrash: the disk of a pipeline test, 500 files in 50 folders, a tenth of them not
+// durable.
 func BenchmarkCrash(b *testing.B) {
 	m := durabletest.NewMem()
 	for i := range 500 {

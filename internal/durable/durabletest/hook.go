@@ -10,11 +10,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Kind is what an operation does: a method of durable.FS or durable.File.
+// Kind is the kind of an operation: a method of durable.FS or durable.File.
 type Kind string
 
-// The operations that are seen. Seek, File.Stat and FS.Close are not: they
-// reach no disk.
+// The operations that Hook sees. It does not see Seek, File.Stat and FS.Close, which do not
+// reach a disk.
 const (
 	OpOpen     Kind = "open"
 	OpCreate   Kind = "create"
@@ -38,7 +38,7 @@ const (
 
 // Op is one operation.
 type Op struct {
-	N    int // the first is 1
+	N    int // from 1
 	Kind Kind
 	Name string // of the file, as it was opened, or of the folder
 	To   string // the final name of Publish and Replace
@@ -51,19 +51,19 @@ func (o Op) String() string {
 	return fmt.Sprintf("operation %d: %s %s", o.N, o.Kind, o.Name)
 }
 
-// Fault is what happens to an operation. The zero Fault: nothing.
+// Fault is what happens to an operation. The zero Fault is none.
 type Fault struct {
 	// Err is returned instead of the result.
 	Err error
-	// Persisted: the operation is carried out all the same, as when the answer of a network
-	// file system is lost. Otherwise it is not, but for the first half of a write, as on a
-	// disk that becomes full.
+	// Persisted carries out the operation anyway, as when the answer of a network file
+	// system is lost. Otherwise it is not carried out, except for the first half of a
+	// write, as on a disk that becomes full.
 	Persisted bool
 }
 
-// Hooked is a durable.FS that asks before each operation what is to happen to
-// it, and holds the program under test to the rule that a file is dead after
-// a failed write or sync:
+// Hooked is a durable.FS that calls a function before each operation to determine what
+// happens to it. It also enforces the rule that a file is unusable after a failed write or
+// sync:
 //
 //   - after one of Write, Truncate and Sync of a file failed, they fail again;
 //   - so do Publish and Replace of it, until it is made or opened again;
@@ -80,9 +80,9 @@ type Hooked struct {
 
 var _ durable.FS = (*Hooked)(nil)
 
-// Hook wraps fsys. hook is called before each operation, by many goroutines at
-// a time if the program has them; it may also sleep, or take a Crash of a Mem
-// beneath. A nil hook only counts.
+// Hook wraps fsys. It calls hook before each operation, concurrently if the program is
+// concurrent; hook may also sleep, or take a Crash of a Mem beneath. A nil hook only
+// counts.
 func Hook(fsys durable.FS, hook func(Op) Fault) *Hooked {
 	if hook == nil {
 		hook = func(Op) Fault { return Fault{} }
@@ -90,8 +90,8 @@ func Hook(fsys durable.FS, hook func(Op) Fault) *Hooked {
 	return &Hooked{fs: fsys, hook: hook, dead: map[string]error{}}
 }
 
-// FailAt makes the n-th operation return err; if sticky, all later ones too.
-// To try every operation of a program, count up until Ops is less than n.
+// FailAt makes the n-th operation return err; if sticky, all later ones, too. To try every
+// operation of a program, increase n until Ops is less than n.
 func FailAt(fsys durable.FS, n int, err error, sticky, persisted bool) *Hooked {
 	return Hook(fsys, func(op Op) Fault {
 		if op.N == n || sticky && op.N > n {
@@ -101,10 +101,10 @@ func FailAt(fsys durable.FS, n int, err error, sticky, persisted bool) *Hooked {
 	})
 }
 
-// KillAt kills this process, as SIGKILL does, before its n-th operation. It is
-// for tests that run the real main in a subprocess, which wraps its FS by this
-// when the test says so, for example in an environment variable; the test
-// counts up until the subprocess ends by itself.
+// KillAt kills this process, like SIGKILL, before its n-th operation. Tests use it when
+// they run the real main in a subprocess, which wraps its FS with KillAt when the test says
+// so, for example in an environment variable; the test increases n until the subprocess
+// ends by itself.
 func KillAt(fsys durable.FS, n int) *Hooked {
 	return Hook(fsys, func(op Op) Fault {
 		if op.N == n {
@@ -122,18 +122,18 @@ func killSelf() {
 	if err != nil {
 		panic(fmt.Sprintf("killing process %d: %v", os.Getpid(), err))
 	}
-	select {} // until it takes effect
+	select {} // until the signal arrives
 }
 
 // Ops returns how many operations there were.
 func (h *Hooked) Ops() int { return int(h.ops.Load()) }
 
-// ask numbers an operation and asks what is to happen to it.
+// ask numbers an operation and returns its fault.
 func (h *Hooked) ask(kind Kind, name, to string) Fault {
 	return h.hook(Op{N: int(h.ops.Add(1)), Kind: kind, Name: name, To: to})
 }
 
-// do carries out, or fails, an operation that has no result but an error.
+// do carries out, or fails, an operation that only returns an error.
 func (h *Hooked) do(kind Kind, name, to string, run func() error) error {
 	fault := h.ask(kind, name, to)
 	if fault.Err == nil || fault.Persisted {

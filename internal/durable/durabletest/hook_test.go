@@ -96,8 +96,8 @@ func TestFailedWriteIsShort(t *testing.T) {
 	}
 }
 
-// A program that keeps writing a file after a failed sync does not get away with it,
-// though only one operation had to fail.
+// A program that keeps writing a file after a failed sync fails, although only one
+// operation was made to fail.
 func TestC12FileIsDeadAfterFailedSync(t *testing.T) {
 	h := durabletest.FailAt(durabletest.NewMem(), 3, errInjected, false, false)
 	f, err := h.Create("temp")

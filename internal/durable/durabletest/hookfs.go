@@ -78,7 +78,7 @@ func (h *Hooked) Remove(name string) error {
 	return h.do(OpRemove, name, "", func() error { return h.fs.Remove(name) })
 }
 
-// Link is for durable.Link.
+// Link supports durable.Link.
 func (h *Hooked) Link(f durable.File, name string) error {
 	if hooked, ok := f.(*hookedFile); ok {
 		f = hooked.f
@@ -130,12 +130,12 @@ type hookedFile struct {
 	h    *Hooked
 	f    durable.File
 	name string
-	dead error // of the first write or sync that failed
+	dead error // the first failed write or sync
 }
 
 var _ durable.File = (*hookedFile)(nil)
 
-// change carries out an operation after whose failure the file is dead.
+// change carries out an operation after whose failure the file is unusable.
 func (f *hookedFile) change(kind Kind, run func() error) error {
 	err := f.h.do(kind, f.name, "", func() error {
 		if f.dead != nil {
@@ -188,7 +188,7 @@ func (f *hookedFile) Seek(offset int64, whence int) (int64, error) { return f.f.
 
 func (f *hookedFile) Stat() (fs.FileInfo, error) { return f.f.Stat() }
 
-// State is for durable.StateOf.
+// State supports durable.StateOf.
 func (f *hookedFile) State() (durable.State, error) { return durable.StateOf(f.f) }
 
 func (f *hookedFile) Truncate(size int64) error {
@@ -197,7 +197,7 @@ func (f *hookedFile) Truncate(size int64) error {
 
 func (f *hookedFile) Sync() error { return f.change(OpSync, f.f.Sync) }
 
-// Close always closes: a file that could not be closed would leak.
+// Close always closes: otherwise a file with a fault would leak.
 func (f *hookedFile) Close() error {
 	fault := f.h.ask(OpClose, f.name, "")
 	err := f.f.Close()

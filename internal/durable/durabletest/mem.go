@@ -1,16 +1,16 @@
-// Package durabletest replaces the disk in tests, with file systems that show
-// what a real one does on its worst day:
+// Package durabletest replaces the disk in tests, with file systems that behave like a real
+// one on its worst day:
 //
-//   - [Mem] lives in memory, tells what is durable from what is merely
-//     written, and can be cloned at any instant as the disk after a power cut
-//     (Crash) or a SIGKILL (Kill), while the program under test runs on.
-//   - [Hook] sees every operation on any durable.FS; [FailAt] makes the n-th
-//     one fail, [KillAt] kills the process there.
-//   - [TestFS] checks that an implementation keeps the contract; Mem and the
-//     operating system's both do.
+//   - [Mem] is in memory, distinguishes durable bytes from merely written ones, and can
+//     be cloned at any instant as the disk after a power cut (Crash) or a SIGKILL (Kill),
+//     while the program under test continues.
+//   - [Hook] sees every operation on any durable.FS; [FailAt] makes the n-th one fail,
+//     [KillAt] kills the process there.
+//   - [TestFS] checks that an implementation keeps the contract; Mem and the operating
+//     system's both do.
 //
-// Mem is stricter than most systems: it guarantees what the contract of
-// package durable promises and nothing that some file system happens to do.
+// Mem is stricter than most systems: it guarantees what the contract of package durable
+// promises, and nothing that only some file systems do.
 package durabletest
 
 import (
@@ -25,20 +25,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// ErrFinal is what Mem returns for a write to a file that was published: a
-// mistake of the program under test, against the first rule of package
-// durable.
-var ErrFinal = errors.New("durabletest: the file has its final name, it must not be written to")
+// ErrFinal is returned by Mem for a write to a published file: a bug in the program under
+// test, against the first rule of package durable.
+var ErrFinal = errors.New("durabletest: write to a file that has its final name")
 
 // Mem is a durable.FS in memory.
 type Mem struct {
-	// NoSyncAll makes SyncAll fail with errors.ErrUnsupported, as it does on
-	// macOS and Windows. Set it before use; clones inherit it.
+	// NoSyncAll makes SyncAll fail with errors.ErrUnsupported, as on macOS and Windows. Set
+	// it before use; clones inherit it.
 	NoSyncAll bool
 
-	mu      sync.Mutex // guards everything beneath, nodes and open files too
+	mu      sync.Mutex // guards everything beneath, also nodes and open files
 	root    *node
-	journal []step // of what happened to names and is not durable, oldest first
+	journal []step // operations on names that are not durable, oldest first
 	nextID  uint64
 	closed  bool
 }
@@ -56,16 +55,14 @@ func NewMem() *Mem {
 type node struct {
 	id uint64
 
-	// A folder's names: as programs see them, and as they are on disk; nil
-	// there: the same. Operations on names are in the journal until disk has
-	// them.
+	// A folder's names, as programs see them, and as they are on disk; nil: the same.
+	// Operations on names are in the journal until they are on disk.
 	names, disk map[string]entry
 
-	// A file's bytes. Those within len are never changed in place, only
-	// appended to, so clones share them (see memFile.write).
+	// A file's bytes. Those within len are never changed in place, only appended to, so
+	// clones share them (see memFile.write).
 	data []byte
-	// synced is data at the last Sync, and of it stable bytes have not been
-	// touched since.
+	// synced is data at the last Sync; the first stable bytes of it have not changed since.
 	synced []byte
 	stable int
 	final  bool // has a final name: writing is an error
@@ -73,10 +70,10 @@ type node struct {
 
 func (n *node) isDir() bool { return n.names != nil }
 
-// entry is what a name stands for.
+// entry is what a name refers to.
 type entry struct {
 	node  *node
-	final bool // given by Publish; what Replace gave a name is ours, and may be appended to
+	final bool // named by Publish; a file named by Replace is ours, and may be appended to
 }
 
 func (m *Mem) newNode(dir bool) *node {
@@ -162,7 +159,7 @@ func (m *Mem) Create(name string) (durable.File, error) {
 	return m.create("create", name, writing)
 }
 
-// CreatePrivate implements durable.FS. There is one user here.
+// CreatePrivate implements durable.FS. Mem has only one user.
 func (m *Mem) CreatePrivate(name string) (durable.File, error) { return m.Create(name) }
 
 func (m *Mem) create(op, name string, mode mode) (durable.File, error) {
@@ -266,7 +263,7 @@ func (m *Mem) mkdirAll(name string) error {
 	return nil
 }
 
-// Free implements durable.FS: it does not know.
+// Free implements durable.FS. It returns -1, unknown.
 func (m *Mem) Free() (bytes, files int64, err error) { return -1, -1, nil }
 
 // Close implements durable.FS.
@@ -277,7 +274,7 @@ func (m *Mem) Close() error {
 	return nil
 }
 
-// info describes a node as it is now.
+// info describes the current state of a node.
 func (n *node) info(name string) fs.FileInfo {
 	return memInfo{name: path.Base(name), size: int64(len(n.data)), dir: n.isDir()}
 }

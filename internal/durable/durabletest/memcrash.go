@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Crash returns what may be on the disk if power is lost now: everything
-// durable, the oldest few of the operations on names that are not (a journal
-// keeps their order, and a rename is whole or did not happen), and of the
-// bytes that are not synced all, none, the first few, or zeros in their place.
+// Crash returns what may be on the disk if power is lost now: everything durable; the
+// oldest few of the operations on names that are not durable (a journal keeps their order,
+// and a rename is atomic); and of the bytes that are not synced all, none, the first few,
+// or zeros in their place.
 //
 // It may be called at any time, while others use m, which is not affected. Everything in
 // the clone is durable. The same rnd gives the same disk if m saw the same operations in
@@ -22,8 +22,7 @@ func (m *Mem) Crash(rnd *rand.Rand) *Mem {
 			kept[c.dir] = append(kept[c.dir], c)
 		}
 	}
-	// Choices about a file depend on its number, not on the random order in
-	// which a map is walked.
+	// Choices about a file depend on its number, not on the random order of a map.
 	seed := rnd.Uint64()
 	c := &Mem{NoSyncAll: m.NoSyncAll, nextID: m.nextID}
 	c.root = m.root.crashed(kept, seed)
@@ -66,14 +65,13 @@ func (n *node) crashed(kept map[*node][]change, seed uint64) *node {
 	return c
 }
 
-// afterCrash chooses what is left of a file that was written to after its
-// last sync.
+// afterCrash chooses what is left of a file that was written to after its last sync.
 func (n *node) afterCrash(rnd *rand.Rand) []byte {
 	cut := n.stable + rnd.IntN(len(n.data)-n.stable+1)
 	switch rnd.IntN(4) {
 	case 0: // all of it
 		return n.data
-	case 1: // none of it: nothing at all, if it was never synced
+	case 1: // none of it; no bytes if it was never synced
 		return n.synced
 	case 2: // a prefix
 		return n.data[:cut]
@@ -82,9 +80,9 @@ func (n *node) afterCrash(rnd *rand.Rand) []byte {
 	}
 }
 
-// Kill returns what a process finds after this one was killed (SIGKILL): all
-// that was written is there, none of it is more durable than before. Like
-// Crash it may be called at any time.
+// Kill returns what a process finds after this one was killed (SIGKILL): everything that
+// was written is there, and nothing is more durable than before. Like Crash, it may be
+// called at any time.
 func (m *Mem) Kill() *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -101,8 +99,8 @@ func (m *Mem) Kill() *Mem {
 	return c
 }
 
-// killer copies nodes, each once: a file may be reached by its name, by an
-// older name on disk and from the journal.
+// killer copies nodes, each once: a file may be reached by its name, by an older name on
+// disk and from the journal.
 type killer struct{ copies map[*node]*node }
 
 func (k killer) copy(n *node) *node {

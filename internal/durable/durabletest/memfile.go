@@ -21,7 +21,7 @@ type memFile struct {
 
 var _ durable.File = (*memFile)(nil)
 
-// mode is what a file was opened for.
+// mode says what a file was opened for.
 type mode int
 
 const (
@@ -32,8 +32,8 @@ const (
 
 var errBadMode = errors.New("file is open for reading only")
 
-// lock starts every operation on an open file; one that writes is refused on
-// a file that has its final name.
+// lock starts every operation on an open file. It rejects writes to a file that has its
+// final name.
 func (f *memFile) lock(op string, writes bool) error {
 	f.m.mu.Lock()
 	var err error
@@ -158,8 +158,8 @@ func (n *node) readAt(p []byte, off int64) (int, error) {
 	return c, nil
 }
 
-// writeAt keeps the promise of node.data: bytes that a clone may share are
-// not changed. Appending writes behind them; anything else writes to a copy.
+// writeAt keeps the promise of node.data: it does not change bytes that a clone may share.
+// Appends go after them; anything else goes to a copy.
 func (n *node) writeAt(p []byte, off int64) {
 	if off > int64(len(n.data)) {
 		n.truncate(int(off))

@@ -9,11 +9,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A step is one entry of the journal: what happened to names, all of it or
-// nothing. A rename is two changes.
+// A step is one entry of the journal: changes of names that happen together or not at all.
+// A rename is two changes.
 type step []change
 
-// change says what a name stands for from now on; the zero entry: nothing.
+// change sets what a name refers to; the zero entry: nothing.
 type change struct {
 	dir  *node
 	name string
@@ -26,7 +26,7 @@ type slot struct {
 	name string
 }
 
-// apply carries out an operation and puts it into the journal.
+// apply carries out an operation and adds it to the journal.
 func (m *Mem) apply(changes ...change) {
 	for _, c := range changes {
 		if c.dir.disk == nil {
@@ -72,7 +72,7 @@ func (m *Mem) Replace(temp, name string) error {
 	})
 }
 
-// move renames temp to name if allowed says so about what is there.
+// move renames temp to name if allowed accepts what is there.
 func (m *Mem) move(op, temp, name string, allowed func(there *node) error) error {
 	if err := m.lock(op, temp, name); err != nil {
 		return err
@@ -130,9 +130,9 @@ func (m *Mem) Remove(name string) error {
 
 var errNotEmpty = errors.New("directory not empty")
 
-// SyncDir implements durable.FS. It makes durable what touched the folder,
-// and what earlier touched the same names as that: were only the later
-// operation on disk, the earlier could undo it there.
+// SyncDir implements durable.FS. It makes the changes in the folder durable, and earlier
+// changes of the same names: if only the later operation were on disk, the earlier one
+// could undo it.
 func (m *Mem) SyncDir(name string) error {
 	if err := m.lock("syncdir", name); err != nil {
 		return err

@@ -6,26 +6,26 @@ import (
 	"testing"
 )
 
-// Main is TestMain of tests that make many small files and much garbage. Both cost them a
-// third of their processor time.
+// Main is a TestMain for tests that create many small files and much garbage. Each costs
+// them a third of their processor time.
 func Main(m *testing.M) {
 	ScratchInMemory()
 	GarbageWaits()
 	m.Run()
 }
 
-// ScratchInMemory has t.TempDir, and the programs that a test starts, put files into
-// memory where there is plenty, unless TMPDIR says where. It is for TestMain of tests that
-// make thousands of small files: half of their time was the disk's. Those of what a disk
-// forgets simulate one, or make one (TestRoot).
+// ScratchInMemory makes t.TempDir, and the programs that a test starts, use memory for
+// files if there is plenty, unless TMPDIR is set. It is for TestMain of tests that create
+// thousands of small files: half of their time was the disk's. Tests of what a disk loses
+// simulate one, or create one (TestRoot).
 func ScratchInMemory() {
 	if dir := memory(); dir != "" && os.Getenv("TMPDIR") == "" {
 		os.Setenv("TMPDIR", dir)
 	}
 }
 
-// GarbageWaits lets garbage grow to four times what is in use, unless GOGC says otherwise:
-// a test's heap is small, and each of its runs leaves buffers behind.
+// GarbageWaits lets the heap grow to five times what is in use, unless GOGC is set: a
+// test's heap is small, and each run leaves buffers behind.
 func GarbageWaits() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)

@@ -2,11 +2,11 @@ package durabletest
 
 import "golang.org/x/sys/unix"
 
-// enoughMemory is what all tests that run at a time need, with much to spare. A
-// container has 64 MB by default.
+// enoughMemory is far more, in bytes, than all concurrent tests need. A container has 64 MB
+// by default.
 const enoughMemory = 4 << 30
 
-// memory is a folder in memory with space, in which programs may be started.
+// memory returns a folder in memory with space, in which programs may be started.
 func memory() string {
 	const dir = "/dev/shm"
 	var fs unix.Statfs_t

@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// Thorough is what "make slow" sets: faults are tried everywhere.
+// Thorough is set by "make slow": faults are tried everywhere.
 var Thorough = flag.Bool("thorough", false, "try faults at every bit, byte and operation, not at one in some")
 
-// more is what CI sets, which has no time for all.
+// more is set by CI, which has no time to try everything.
 var more = flag.Int("more", 1, "try so many times as many of the sampled cases, chosen by chance, as a plain run")
 
-// Every returns the step and the first of the cases to try where one in n is enough for a
-// test that is run all the time. With -short, as under the race detector, one in 5n is.
-// If rnd is nil, nothing but the test's own message tells where it began.
+// Every returns the first case and the step, for a test in which trying one case in n is
+// enough for a plain run. With -short, as under the race detector, it is one in 5n. If rnd
+// is nil, only the test's own message says where it began.
 func Every(n int, rnd *rand.Rand) (first, step int) {
 	if *Thorough {
 		return 0, 1
@@ -30,9 +30,9 @@ func Every(n int, rnd *rand.Rand) (first, step int) {
 	return rnd.IntN(n), n
 }
 
-// Sample returns n of the cases of a test that is run all the time, in their order and
-// chosen by chance; all of them if the test is thorough. It is for cases that each test
-// the same on other ground: the names of subtests tell which were tried.
+// Sample returns n of the cases at random, in their order, or all of them if the test is
+// thorough. It is for cases that each test the same on different ground: the names of
+// subtests show which were tried.
 func Sample[T any](n int, cases []T) []T {
 	n *= *more
 	if *Thorough || n >= len(cases) {
@@ -48,9 +48,9 @@ func Sample[T any](n int, cases []T) []T {
 	return some
 }
 
-// Seldom skips a test that takes a second of a core and more, but for one plain run in n.
-// It is run if all is asked for (-thorough) or tests are named (-run): a line of "make
-// slow" names each.
+// Seldom skips a test that takes more than a second of a core in all but one of n plain
+// runs. It always runs if everything is requested (-thorough) or tests are named (-run): a
+// line of "make slow" names each.
 func Seldom(t testing.TB, n int) {
 	t.Helper()
 	if *Thorough || flag.Lookup("test.run").Value.String() != "" || rand.IntN(n) < *more {
@@ -59,8 +59,8 @@ func Seldom(t testing.TB, n int) {
 	t.Skipf("it is run one time in %d; make slow runs it", n)
 }
 
-// Asked skips a test for which no plain run has the time, unless all is asked for
-// (-thorough) or tests are named (-run), as "make slow" does.
+// Asked skips a test that is too slow for any plain run, unless everything is requested
+// (-thorough) or tests are named (-run), as by "make slow".
 func Asked(t testing.TB) {
 	t.Helper()
 	if !*Thorough && flag.Lookup("test.run").Value.String() == "" {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// setFlag changes a flag for the time of a test.
+// setFlag changes a flag during a test.
 func setFlag(t *testing.T, name, value string) {
 	t.Helper()
 	f := flag.Lookup(name)
@@ -37,7 +37,7 @@ func TestHowMuchIsTried(t *testing.T) {
 	}
 	setFlag(t, "more", "1")
 	setFlag(t, "test.run", "")
-	for range 100 { // never skips what is thorough, or named
+	for range 100 { // never skips a thorough or named test
 		Seldom(t, 1000)
 		Asked(t)
 	}
