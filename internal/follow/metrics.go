@@ -20,7 +20,7 @@ func (a *Activity) Metrics() (all []prometheus.Collector) {
 		}, func() float64 { return float64(value(a.totals())) }))
 	}
 	all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "crates_republished_total", Help: "Versions that were published again with other bytes, which took the place of those held.",
+		Name: "crates_republished_total", Help: "Versions that were published again with other bytes, which replaced the stored ones.",
 	}, func() float64 { return float64(a.totals().Republished) }))
 	return append(all, append(a.commits.collectors(), a.arrivals.Lags)...)
 }

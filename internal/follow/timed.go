@@ -21,11 +21,11 @@ func newCommits() *commits {
 	}
 	return &commits{
 		checkpoints: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "clonecratesio_checkpoint_duration_seconds", Help: "Time to make crates durable that were stored since the last checkpoint.",
+			Name: "clonecratesio_checkpoint_duration_seconds", Help: "Time to make the crates durable that were stored since the last checkpoint.",
 			Buckets: []float64{0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30},
 		}),
-		bundles: counter("bundles_finished_total", "Bundles that this process has finished."),
-		crates:  counter("bundled_versions_total", "Versions in these."),
+		bundles: counter("bundles_finished_total", "Bundles that this process finished."),
+		crates:  counter("bundled_versions_total", "Versions in these bundles."),
 	}
 }
 

@@ -23,12 +23,12 @@ func NewMetrics() *Metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, append([]string{"view", "rule"}, labels...))
 	}
 	return &Metrics{
-		hidden:    of("hidden_lines_total", "Lines of the index that were left out, each time that an index file was made."),
-		waived:    of("waived_total", "Versions that are shown because of a waiver: lines, each time that an index file was made, and downloads."),
-		observed:  of("observed_total", "Versions that are shown because a rule only observes: lines, each time that an index file was made, and downloads."),
-		downloads: of("downloads_total", "Downloads of versions that are hidden: refused, or given to those who have them in a lock file (locked).", "result"),
+		hidden:    of("hidden_lines_total", "Omitted lines of the index, counted each time that an index file is generated."),
+		waived:    of("waived_total", "Versions shown because of a waiver: lines, each time that an index file is generated, and downloads."),
+		observed:  of("observed_total", "Versions shown because a rule only observes: lines, each time that an index file is generated, and downloads."),
+		downloads: of("downloads_total", "Downloads of hidden versions: refused, or sent to builds with the version in a lock file (locked).", "result"),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: prefix + "audit_dropped_total", Help: "Lines that are not in the audit log: more came than it takes, or it could not be written.",
+			Name: prefix + "audit_dropped_total", Help: "Lines missing from the audit log: there were too many, or it could not be written.",
 		}),
 	}
 }
@@ -40,22 +40,22 @@ func (m *Metrics) Watch(view string, s *Source) {
 			Name: prefix + name, Help: help, ConstLabels: prometheus.Labels{"view": view},
 		}, func() float64 { return value(s.Status()) }))
 	}
-	gauge("loaded_timestamp_seconds", "When the policy that is applied was read.", func(s Status) float64 { return float64(s.Loaded.Unix()) })
-	gauge("failing", "1: the policy has changed and cannot be read; the one before is applied.", func(s Status) float64 {
+	gauge("loaded_timestamp_seconds", "When the current policy was read.", func(s Status) float64 { return float64(s.Loaded.Unix()) })
+	gauge("failing", "1: the policy has changed and cannot be read; the previous one applies.", func(s Status) float64 {
 		if s.Error != "" {
 			return 1
 		}
 		return 0
 	})
 	m.others = append(m.others, prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: prefix + "reload_failures_total", Help: "Times that the policy could not be read again.", ConstLabels: prometheus.Labels{"view": view},
+		Name: prefix + "reload_failures_total", Help: "Failed attempts to read the policy again.", ConstLabels: prometheus.Labels{"view": view},
 	}, func() float64 { return float64(s.Status().Failures) }))
 }
 
 // Blocks adds how many blocks there are.
 func (m *Metrics) Blocks(w *blocks.Watch) {
 	m.others = append(m.others, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "clonecratesio_blocks", Help: "Blocks made by hand that are applied.",
+		Name: "clonecratesio_blocks", Help: "Active manual blocks.",
 	}, func() float64 { return float64(w.Count()) }))
 }
 

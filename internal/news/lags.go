@@ -33,12 +33,12 @@ type Lags struct {
 
 // Recorded returns the lags of a sync.
 func Recorded() *Lags {
-	return NewLags("recorded", "Time from the publication of a version, as the index says it, to its being verified, stored durably and recorded. Of versions that the index began to name while this process followed it.")
+	return NewLags("recorded", "Time from the publication of a version, according to the index, until it is verified, durably stored and recorded. Only for versions that appeared in the index while this process followed it.")
 }
 
 // Served returns the lags of a server.
 func Served() *Lags {
-	return NewLags("served", "Time from the publication of a version, as the index says it, to its being shown to cargo. Of versions that the index began to name while this server ran.")
+	return NewLags("served", "Time from the publication of a version, according to the index, until cargo can see it. Only for versions that appeared in the index while this server ran.")
 }
 
 // NewLags returns lags with metrics named after the event that ends the delay, such as
@@ -48,7 +48,7 @@ func NewLags(what, help string) *Lags {
 	return &Lags{
 		histogram: prometheus.NewHistogram(prometheus.HistogramOpts{Name: name + "_seconds", Help: help, Buckets: buckets}),
 		unbelieved: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: name + "_unbelieved_total", Help: "New versions whose time of publication is not believed: more than five minutes in the future, or a week ago.",
+			Name: name + "_unbelieved_total", Help: "New versions with an implausible publication time: more than five minutes in the future, or more than a week ago.",
 		}, []string{"why"}),
 	}
 }

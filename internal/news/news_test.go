@@ -34,7 +34,7 @@ func TestHostileTimes(t *testing.T) {
 	l.Observe(at.Add(3*time.Minute), at) // another clock
 	l.Observe(at.Add(-40*time.Second), at)
 	if err := testutil.CollectAndCompare(l, strings.NewReader(`
-# HELP clonecratesio_published_to_tested_unbelieved_total New versions whose time of publication is not believed: more than five minutes in the future, or a week ago.
+# HELP clonecratesio_published_to_tested_unbelieved_total New versions with an implausible publication time: more than five minutes in the future, or more than a week ago.
 # TYPE clonecratesio_published_to_tested_unbelieved_total counter
 clonecratesio_published_to_tested_unbelieved_total{why="future"} 2
 clonecratesio_published_to_tested_unbelieved_total{why="past"} 3

@@ -294,11 +294,11 @@ func NewMetrics() *Metrics {
 	return &Metrics{
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "crates_origin_fetches_total",
-			Help: "Crate files asked of each upstream, by outcome (ok, gone, failed).",
+			Help: "Requests for crate files to each upstream, by outcome (ok, gone, failed).",
 		}, []string{"upstream", "outcome"}),
 		healthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "crates_origin_healthy",
-			Help: "Whether an upstream is asked in its place (1) or last, because it fails (0).",
+			Help: "1 if an upstream is asked in its order; 0 if it is asked last because it fails.",
 		}, []string{"upstream"}),
 	}
 }

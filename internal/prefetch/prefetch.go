@@ -59,8 +59,8 @@ type Mirror struct {
 func New(behind reader.Mirror, cfg Config) *Mirror {
 	m := &Mirror{Mirror: behind, cfg: cfg}
 	m.wanted.Most, m.ahead.Most = mostKept, mostKept
-	m.fetched = prometheus.NewCounter(prometheus.CounterOpts{Name: "clonecratesio_prefetch_versions_total", Help: "New versions of crates that clients had asked for, which were fetched ahead of their requests."})
-	m.taken = prometheus.NewCounter(prometheus.CounterOpts{Name: "clonecratesio_prefetch_used_total", Help: "Of these, those that a client has asked for since."})
+	m.fetched = prometheus.NewCounter(prometheus.CounterOpts{Name: "clonecratesio_prefetch_versions_total", Help: "New versions of crates in use that were downloaded before a client asked for them."})
+	m.taken = prometheus.NewCounter(prometheus.CounterOpts{Name: "clonecratesio_prefetch_used_total", Help: "Prefetched versions that a client has asked for since."})
 	return m
 }
 

@@ -37,21 +37,21 @@ func newMetrics(m *Mirror) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, value)
 	}
 	out := &metrics{
-		outcomes:  vec("crates_total", "outcome", "Crate files that the mirror does not hold: hit (was pulled before), pulled, gone, mismatch, failed, away, refused (again), busy, full, unstored."),
-		lines:     vec("lines_total", "outcome", "Looks at what upstream says of a crate: fresh (known already), unchanged, changed, absent, failed, stale (upstream is away)."),
-		pullTime:  histogram("duration_seconds", "Time from the first request for a crate file to its being stored durably."),
-		lineTime:  histogram("lines_duration_seconds", "Time of a question for the lines of a crate."),
-		bytes:     counter("received_bytes_total", "Bytes of crate files that were pulled."),
-		waiting:   prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "waiting", Help: "Clients that wait for upstream."}),
-		damaged:   counter("damaged_total", "Crate files that were pulled and found damaged; they are fetched again."),
-		conflicts: counter("conflicts_total", "Lines that name other bytes for a version than are held; they are not shown."),
-		removed:   vec("removed_total", "why", "Crate files that were removed again: held (by the mirror), room."),
+		outcomes:  vec("crates_total", "outcome", "Requests for crate files that the mirror does not store: hit (pulled before), pulled, gone, mismatch, failed, away, refused (again), busy, full, unstored."),
+		lines:     vec("lines_total", "outcome", "Checks of a crate's lines at the upstream: fresh (no request needed), unchanged, changed, absent, failed, stale (the upstream is down)."),
+		pullTime:  histogram("duration_seconds", "Time from the first request for a crate file until it is durably stored."),
+		lineTime:  histogram("lines_duration_seconds", "Time of a request for the lines of a crate."),
+		bytes:     counter("received_bytes_total", "Bytes of pulled crate files."),
+		waiting:   prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "waiting", Help: "Clients that wait for the upstream."}),
+		damaged:   counter("damaged_total", "Pulled crate files that were found damaged; they are downloaded again."),
+		conflicts: counter("conflicts_total", "Lines that name other bytes for a version than the stored ones; they are not shown."),
+		removed:   vec("removed_total", "why", "Removed crate files, by reason: held (the mirror stores them now), room."),
 	}
 	out.hit = out.outcomes.WithLabelValues("hit")
 	out.gauges = []prometheus.Collector{
-		gauge("stored_crates", "Crate files that were pulled and are not held by the mirror yet.", func() float64 { return float64(m.store.files.Load()) }),
+		gauge("stored_crates", "Pulled crate files that the mirror does not store yet.", func() float64 { return float64(m.store.files.Load()) }),
 		gauge("stored_bytes", "Their bytes.", func() float64 { return float64(m.store.bytes.Load()) }),
-		gauge("away", "Whether upstream is away: 1, or 0.", func() float64 {
+		gauge("away", "1 if the upstream is down, otherwise 0.", func() float64 {
 			if away, _ := m.outage.state(); away {
 				return 1
 			}

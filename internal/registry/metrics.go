@@ -45,16 +45,16 @@ func newMetrics(m Mirror) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10), // 0.1 ms to 26 s
 		}, []string{"route"}),
 		inflight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: prefix + "requests_in_flight", Help: "Requests that are being answered.",
+			Name: prefix + "requests_in_flight", Help: "Requests in progress.",
 		}),
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: prefix + "damaged_total", Help: "Requests for crates that are held but whose bytes are wrong: answered 500.",
+			Name: prefix + "damaged_total", Help: "Requests for stored crates with wrong bytes: answered 500.",
 		}),
 		index: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: prefix + "index_cache_total", Help: "Index files asked for that are held: from the cache (hit), checked again after a change of the mirror (revalidated), made (miss).",
+			Name: prefix + "index_cache_total", Help: "Requests for index files: from the cache (hit), checked again after a change of the mirror (revalidated), generated (miss).",
 		}, []string{"result"}),
 		age: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: prefix + "index_age_seconds", Help: "Time since the commit of the index that is served; 0 if that is not known.",
+			Name: prefix + "index_age_seconds", Help: "Age of the served commit of the index; 0 if it is unknown.",
 		}, func() float64 { return indexAge(m) }),
 	}
 	for r, name := range routeNames {

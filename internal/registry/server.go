@@ -159,7 +159,7 @@ func (s *Server) URL() string {
 // Metrics returns the server's metrics.
 func (s *Server) Metrics() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "clonecratesio_serve_connections", Help: "Connections that are open.",
+		Name: "clonecratesio_serve_connections", Help: "Open connections.",
 	}, func() float64 { return float64(s.listener.open.Load()) })
 }
 

@@ -26,7 +26,7 @@ func Count(b bucket.Reader) *Requests {
 	return &Requests{
 		Reader: b,
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: prefix + "requests_total", Help: "Requests to the bucket, by what was asked and how it ended; a root that has not changed is unchanged.",
+			Name: prefix + "requests_total", Help: "Requests to the bucket, by kind and outcome; a root that has not changed is unchanged.",
 		}, []string{"request", "result"}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "received_bytes_total", Help: "Bytes of objects received from the bucket."}),
 	}
@@ -85,9 +85,9 @@ func (r *Replica) Collectors(requests *Requests) []prometheus.Collector {
 	}
 	return []prometheus.Collector{
 		requests.total, requests.bytes,
-		gauge("root_generation", "Generation of the root that is served.", func(s State) float64 { return float64(s.Root.Generation) }),
-		gauge("root_age_seconds", "Time since the root that is served was written.", func(s State) float64 { return time.Since(s.Root.Written).Seconds() }),
-		gauge("behind_seconds", "Time since when the bucket cannot be followed; 0: it is.", func(s State) float64 {
+		gauge("root_generation", "Generation of the served root.", func(s State) float64 { return float64(s.Root.Generation) }),
+		gauge("root_age_seconds", "Age of the served root.", func(s State) float64 { return time.Since(s.Root.Written).Seconds() }),
+		gauge("behind_seconds", "How long the replica has been unable to follow the bucket; 0 if it can.", func(s State) float64 {
 			if s.Behind.IsZero() {
 				return 0
 			}

@@ -10,20 +10,20 @@ import (
 )
 
 var (
-	lastSuccess = desc("sync_last_success_timestamp_seconds", "When a round of a sync was last a success: nothing missing, nothing wrong. Not there until one was.")
-	lastRound   = desc("sync_last_round_timestamp_seconds", "When the last round of a sync ended, whatever came of it. Not there until one did.")
-	lastCode    = desc("sync_last_exit_code", "Exit code of the last round of a sync: 0 complete, 3 incomplete, 4 something is wrong; others: it failed. Not there until one has ended.")
-	nextRound   = desc("sync_next_round_timestamp_seconds", "When the next round of a sync begins. There only while it is waited for.")
-	inARow      = desc("sync_consecutive_failures", "Rounds of a sync in a row that were no success, over all processes since the last one that was.")
+	lastSuccess = desc("sync_last_success_timestamp_seconds", "When a round of a sync last succeeded: nothing missing, nothing wrong. Absent before the first.")
+	lastRound   = desc("sync_last_round_timestamp_seconds", "When the last round of a sync ended, with any result. Absent before the first.")
+	lastCode    = desc("sync_last_exit_code", "Exit code of the last round of a sync: 0 complete, 3 incomplete, 4 something is wrong; others: it failed. Absent before the first.")
+	nextRound   = desc("sync_next_round_timestamp_seconds", "When the next round of a sync begins. Present only between rounds.")
+	inARow      = desc("sync_consecutive_failures", "Failed rounds of a sync in a row, across processes, since the last success.")
 
-	runActive    = desc(prefix+"run_active", "Whether a run is under way, a sync that waits for its next round included: 1, or 0.")
-	runPhase     = desc(prefix+"run_phase", "What the run does, as the label says: always 1. There only while one is under way.", "phase")
-	runStart     = desc(prefix+"run_start_timestamp_seconds", "When the process of the run that is under way, or was the last, began.")
-	runEnd       = desc(prefix+"run_end_timestamp_seconds", "When the last run ended. Not there while one is under way, or if it was killed.")
-	runPlanned   = desc(prefix+"run_planned_versions", "Versions that the run is about. Not there while it plans.")
-	runProcessed = desc(prefix+"run_processed_versions", "Versions of these that it is done with, held or not.")
-	runFailed    = desc(prefix+"run_failed_versions", "Versions of these that it could not get.")
-	runLeft      = desc(prefix+"run_left_seconds", "How long the run will still take (ETA). There only while that is known.")
+	runActive    = desc(prefix+"run_active", "1 if a run is active, including a sync that waits for its next round; otherwise 0.")
+	runPhase     = desc(prefix+"run_phase", "The phase of the run, in the label: always 1. Present only during a run.", "phase")
+	runStart     = desc(prefix+"run_start_timestamp_seconds", "When the process of the current or last run started.")
+	runEnd       = desc(prefix+"run_end_timestamp_seconds", "When the last run ended. Absent during a run, or if it was killed.")
+	runPlanned   = desc(prefix+"run_planned_versions", "Versions that the run covers. Absent while it plans.")
+	runProcessed = desc(prefix+"run_processed_versions", "Planned versions that are finished, stored or not.")
+	runFailed    = desc(prefix+"run_failed_versions", "Planned versions that the run could not download.")
+	runLeft      = desc(prefix+"run_left_seconds", "Remaining time of the run (ETA). Present only while it is known.")
 )
 
 // Run collects the metrics of the current run, or of the last one. look returns false while

@@ -24,7 +24,7 @@ func TestPhases(t *testing.T) {
 			t.Fatal("the run is not live")
 		}
 		text := fmt.Sprintf(`
-# HELP clonecratesio_run_phase What the run does, as the label says: always 1. There only while one is under way.
+# HELP clonecratesio_run_phase The phase of the run, in the label: always 1. Present only during a run.
 # TYPE clonecratesio_run_phase gauge
 clonecratesio_run_phase{phase="%s"} 1
 `, value)

@@ -65,7 +65,7 @@ func Build(version string) prometheus.Collector {
 		}
 	}
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: prefix + "build_info", Help: "The program that runs: always 1.",
+		Name: prefix + "build_info", Help: "The build of the running program: always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
 }

@@ -247,10 +247,10 @@ func TestMetrics(t *testing.T) {
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(c.Metrics())
 		const names = `
-# HELP crates_download_bytes_total Bytes of crate files received, failed attempts included.
+# HELP crates_download_bytes_total Bytes of crate files received, including failed attempts.
 # TYPE crates_download_bytes_total counter
 crates_download_bytes_total 8805
-# HELP crates_download_inflight Download attempts under way.
+# HELP crates_download_inflight Download attempts in progress.
 # TYPE crates_download_inflight gauge
 crates_download_inflight 0
 # HELP crates_download_requests_total Download attempts by outcome (ok, error) and HTTP status (net: no complete answer).
@@ -262,7 +262,7 @@ crates_download_requests_total{code="net",status="error"} 2
 # HELP crates_download_retries_total Download attempts that followed a failed one.
 # TYPE crates_download_retries_total counter
 crates_download_retries_total 3
-# HELP crates_download_concurrency_limit Simultaneous downloads that the adaptive limit allows now.
+# HELP crates_download_concurrency_limit Simultaneous downloads that the adaptive limit currently allows.
 # TYPE crates_download_concurrency_limit gauge
 crates_download_concurrency_limit 16
 `

@@ -35,7 +35,7 @@ func NewMetrics() *Metrics {
 		}, []string{"status", "code"}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "crates_download_bytes_total",
-			Help: "Bytes of crate files received, failed attempts included.",
+			Help: "Bytes of crate files received, including failed attempts.",
 		}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "crates_download_duration_seconds",
@@ -48,16 +48,16 @@ func NewMetrics() *Metrics {
 		}),
 		inflight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "crates_download_inflight",
-			Help: "Download attempts under way.",
+			Help: "Download attempts in progress.",
 		}),
 		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "crates_download_concurrency_changes_total",
-			Help: "Changes of the adaptive limit, by why: grew (more downloads at a time brought more), no_gain (taken back: they did not), overload (upstream said that it is too much).",
+			Help: "Changes of the adaptive limit, by reason: grew (more simultaneous downloads were faster), no_gain (reverted: they were not), overload (the upstream reported overload).",
 		}, []string{"reason"}),
 	}
 	m.limit = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "crates_download_concurrency_limit",
-		Help: "Simultaneous downloads that the adaptive limit allows now.",
+		Help: "Simultaneous downloads that the adaptive limit currently allows.",
 	}, func() float64 {
 		if l := m.limiter.Load(); l != nil {
 			return float64(l.Status().Limit)

@@ -33,9 +33,9 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	}
 	return []prometheus.Collector{
 		counter("clonecratesio_worker_tasks_done_total", "Tasks whose result this worker has made durable.", &m.done),
-		counter("clonecratesio_worker_tasks_failed_total", "Attempts at tasks that failed; they are given out again.", &m.failed),
-		counter("clonecratesio_worker_tasks_set_aside_total", "Tasks that were given up and need a person.", &m.aside),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "clonecratesio_worker_tasks_running", Help: "Tasks that are being worked on."},
+		counter("clonecratesio_worker_tasks_failed_total", "Failed attempts at tasks; the tasks are handed out again.", &m.failed),
+		counter("clonecratesio_worker_tasks_set_aside_total", "Tasks that were given up and need a decision.", &m.aside),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "clonecratesio_worker_tasks_running", Help: "Tasks in progress."},
 			func() float64 { return float64(m.running.Load()) }),
 	}
 }
@@ -79,7 +79,7 @@ func (p *Progress) State() console.State {
 func (p *Progress) Collectors() (all []prometheus.Collector) {
 	for state, n := range map[string]*atomic.Int64{"done": &p.done, "set_aside": &p.aside, "left": &p.left} {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "clonecratesio_work_tasks", Help: "Tasks of the job, by what became of them.", ConstLabels: prometheus.Labels{"state": state},
+			Name: "clonecratesio_work_tasks", Help: "Tasks of the job, by state.", ConstLabels: prometheus.Labels{"state": state},
 		}, func() float64 { return float64(n.Load()) }))
 	}
 	return all

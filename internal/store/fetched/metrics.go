@@ -24,15 +24,15 @@ func NewMetrics() *Metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
 	}
 	m := &Metrics{
-		hits:     counter("cache_hits_total", "Crates of the bucket that were in the cache."),
+		hits:     counter("cache_hits_total", "Crates of the bucket that were served from the cache."),
 		failures: counter("failures_total", "Crates that could not be fetched from the bucket, or had other bytes."),
-		bytes:    counter("bytes_total", "Bytes of the crates that were fetched from the bucket."),
+		bytes:    counter("bytes_total", "Bytes of crates fetched from the bucket."),
 		fetches: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: prefix + "duration_seconds", Help: "Time to fetch a crate from the bucket.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8), // 1 ms to 16 s
 		}),
 	}
-	m.cached = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "cache_bytes", Help: "Bytes of the crates of the bucket that are in the cache."},
+	m.cached = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "cache_bytes", Help: "Bytes of crates from the bucket in the cache."},
 		func() float64 { return float64(m.cache.Load().Used()) })
 	return m
 }

@@ -26,12 +26,12 @@ func NewMetrics() *Metrics {
 	}
 	m := &Metrics{
 		hits:     counter("cache_hits_total", "Crates of the deep archive that were in the cache."),
-		packHits: counter("pack_hits_total", "Crates that were rebuilt of a pack that was decoded already."),
+		packHits: counter("pack_hits_total", "Crates that were rebuilt from a pack that was already decoded."),
 		refused:  counter("refused_total", "Crates of the deep archive that were not rebuilt because too many were waiting: answered 503."),
-		failures: counter("failures_total", "Crates of the deep archive that could not be rebuilt: the pack is damaged, or the program too old."),
-		bytes:    counter("rebuilt_bytes_total", "Bytes of the crates that were rebuilt."),
+		failures: counter("failures_total", "Crates of the deep archive that could not be rebuilt: the pack is damaged, or the program is too old."),
+		bytes:    counter("rebuilt_bytes_total", "Bytes of rebuilt crates."),
 		rebuilds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: prefix + "rebuild_duration_seconds", Help: "Time to rebuild a crate, without the time that it waited.",
+			Name: prefix + "rebuild_duration_seconds", Help: "Time to rebuild a crate, without its waiting time.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8), // 1 ms to 16 s
 		}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "waiting", Help: "Crates of the deep archive that wait to be rebuilt."}),
