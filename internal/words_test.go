@@ -14,9 +14,12 @@ import (
 	"testing"
 )
 
+// phrase is a pattern of words, and what says it better.
+type phrase struct{ word, instead string }
+
 // unwanted are words that readers stumble over, with what says it better. They were a
 // habit here, and of no other project in this field.
-var unwanted = []struct{ word, instead string }{
+var unwanted = []phrase{
 	{"nobody|no one", "no client, no user, nothing; or the active: is not asked"},
 	{"somebody|someone else's|anybody", "another program, a user, a client"},
 	{"whoever|whomever", "anyone who, users who"},
@@ -35,40 +38,77 @@ var unwanted = []struct{ word, instead string }{
 	{"nothing is to (?:go|be fetched)", "nothing to remove, nothing to download"},
 }
 
-// unwantedWord finds any of them, each in a group of its own.
-var unwantedWord = sync.OnceValue(func() *regexp.Regexp {
+// turned are phrases in the order of another language. Users do not read them; comments
+// may still have some.
+var turned = []phrase{
+	{"(?:give|gives|given|gave|giving) (?:it |them )?out", "serve, send, hand out"},
+	{"(?:is|are|was|were|be) told (?:of|so|once)", "report"},
+	{"(?:is|are|was|were|be) said (?:of|so|once)", "report, say"},
+	{"of then|of before", "of that day; earlier"},
+	{"for want of", "because it lacks, without"},
+	{"in vain", "without success, for nothing"},
+	{"be had", "is available"},
+	{"(?:takes?|taken|took) away", "remove, omit"},
+	{"(?:stands?|stood) (?:in|under|beside|there|behind|between|above)", "is"},
+	{"upstream (?:is|was) away", "the upstream is down"},
+	{"mend(?:s|ed|ing)?", "fix, repair"},
+	{"not any more|(?:not|nothing|no|none) [^.;:]{1,60} any more", "no longer"},
+	{"a (?:line|file|request|row) a (?:version|crate|change|member|line)", "one line for each version"},
+}
+
+var (
+	unwantedWord = sync.OnceValue(func() *regexp.Regexp { return anyOf(unwanted) })
+	turnedPhrase = sync.OnceValue(func() *regexp.Regexp { return anyOf(turned) })
+)
+
+// anyOf finds any of the phrases, each in a group of its own.
+func anyOf(phrases []phrase) *regexp.Regexp {
 	var words []string
-	for _, u := range unwanted {
-		words = append(words, "("+u.word+")")
+	for _, p := range phrases {
+		words = append(words, "("+p.word+")")
 	}
 	return regexp.MustCompile(`(?i)\b(?:` + strings.Join(words, "|") + `)\b`)
-})
+}
 
 // TestWords: pages, help texts and messages use the field's words.
 func TestWords(t *testing.T) {
 	for place, text := range userVisible(t) {
 		checkWords(t, place, text)
+		checkPhrases(t, place, text, turned, turnedPhrase())
 	}
 }
 
 // checkWords reports the unwanted words of a text, with what says it better.
 func checkWords(t *testing.T, place, text string) {
 	t.Helper()
-	for _, m := range unwantedWord().FindAllStringSubmatch(text, -1) {
+	checkPhrases(t, place, text, unwanted, unwantedWord())
+}
+
+func checkPhrases(t *testing.T, place, text string, phrases []phrase, anyOfThem *regexp.Regexp) {
+	t.Helper()
+	for _, m := range anyOfThem.FindAllStringSubmatch(text, -1) {
 		for i, found := range m[1:] {
 			if found != "" {
-				t.Errorf("%s: %q, say %s: %.300s", place, found, unwanted[i].instead, text)
+				t.Errorf("%s: %q, say %s: %.300s", place, found, phrases[i].instead, text)
 			}
 		}
 	}
 }
 
-// userVisible is the paragraphs of pages and help texts, and the string literals of the
-// programs, by where each is.
+// userVisible is the paragraphs of pages, help texts, changelog and templates, and the string
+// literals of the programs, by where each is.
 func userVisible(t *testing.T) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
-	for _, page := range append(documents(t), helpTexts(t)...) {
+	pages := append(documents(t), helpTexts(t)...)
+	for _, pattern := range []string{"../changelog/unreleased/*", "../contrib/*/README.md", "../.github/*.md", "../.github/*/*.md", "pages/templates/*.html"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(found), err)
+		}
+		pages = append(pages, found...)
+	}
+	for _, page := range pages {
 		if strings.HasSuffix(page, "commands.md") { // made of the literals
 			continue
 		}

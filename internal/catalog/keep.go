@@ -11,7 +11,7 @@ import (
 // rows, and returns how many it removed.
 func (c *Catalog) Keep(ctx context.Context, bundles, segments []string) (lost int64, err error) {
 	if lost, err = c.keep(ctx, bundles, segments); err != nil {
-		return 0, fmt.Errorf("forgetting in the catalog what is not there any more: %w", classify(err))
+		return 0, fmt.Errorf("removing missing entries from the catalog: %w", classify(err))
 	}
 	return lost, nil
 }

@@ -105,7 +105,7 @@ func TestCargoBehindAPolicy(t *testing.T) {
 		}
 	}
 	said, err := c.try("app", "fetch", "--locked")
-	if err == nil || !strings.Contains(said, "This mirror does not give out foo 1.2.0: its operator has blocked it, stolen token; since 20") {
+	if err == nil || !strings.Contains(said, "This mirror does not serve foo 1.2.0: its operator has blocked it, stolen token; since 20") {
 		t.Errorf("a version that is blocked: %v\n%s", err, said)
 	}
 }

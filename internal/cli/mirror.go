@@ -24,7 +24,7 @@ func (a *App) sessionConfig(cfg *flags.Run, to *stream.Target, show *console.Dis
 		Listen: func() (stop func(), err error) { return cfg.Listen.Serve(adminHandler(act, &cfg.Home, up), log) },
 		Watch: func(ctx context.Context, p *mirror.Progress) (stop func()) {
 			forget := context.AfterFunc(ctx, func() {
-				log.Info("stopping: what is in flight may end, 10 s at most; once more stops at once")
+				log.Info("stopping: running downloads have 10 s to finish; a second signal stops immediately")
 			})
 			done := show.Follow(follow.Progress(p), log)
 			return func() { done(); forget() }

@@ -39,11 +39,11 @@ func CheckVersion(ctx context.Context, client *http.Client, url string, reg *sim
 		return err
 	}
 	if !bytes.Contains(append([]byte("\n"), lines...), fmt.Appendf(nil, "\n%s\n", line)) {
-		return verdict.Integrityf("%s: the server does not give out its line as the registry has it", id)
+		return verdict.Integrityf("%s: the server's index line differs from the registry's", id)
 	}
 	got, err := get(ctx, client, url+"/crates/"+id.Name+"/"+id.Version+"/download")
 	if err == nil && !bytes.Equal(got, want) {
-		err = verdict.Integrityf("%s: the server gives out other bytes than the registry", id)
+		err = verdict.Integrityf("%s: the server sends other bytes than the registry", id)
 	}
 	return err
 }

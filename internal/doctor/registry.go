@@ -53,7 +53,7 @@ func (x *exam) configJSON(ctx context.Context) bool {
 		if a.isPage() {
 			text = fmt.Sprintf("%s is a page for people and no config.json", where)
 		}
-		x.fail("address", text, "a proxy or a login stands in front, or it is the address of something else; "+x.elsewhere(ctx))
+		x.fail("address", text, "a proxy or a login page is in front, or the address is wrong; "+x.elsewhere(ctx))
 		return false
 	}
 	x.ok("address", fmt.Sprintf("%s answers in %s%s", where, time.Since(began).Round(time.Millisecond), x.slower()))

@@ -94,7 +94,7 @@ func (s *Summary) Print(w io.Writer, dir string) {
 	row(s.Linked, "files linked")
 	row(s.Copied, "files copied")
 	row(s.Index, "index files written")
-	row(s.Removed, "index files removed: nothing of these crates is shown any more")
+	row(s.Removed, "index files removed: no version of these crates is shown")
 	row(s.Pruned, "crate files removed that no line names")
 	row(s.Left, "lines of these crates left out: the mirror does not hold their bytes")
 	row(s.Damaged, "not exported: the mirror's copy is damaged")

@@ -172,7 +172,7 @@ func (r *run) look(ctx context.Context, t *task) (standing, error) {
 	defer f.Close()
 	sum, err := hash(f)
 	if err != nil {
-		return other, fmt.Errorf("reading what stands there: %w", err)
+		return other, fmt.Errorf("reading the existing file: %w", err)
 	}
 	if sum == t.want {
 		r.adoptFile(t)
@@ -195,7 +195,7 @@ func (r *run) makeRoom(ctx context.Context, t *task) error {
 		return err
 	}
 	r.cfg.Progress.replaced.Add(1)
-	r.cfg.Log.Warn("what stood there was not the crate: it was moved to quarantine", "path", t.at().LoosePath(t.ID), "quarantine", to)
+	r.cfg.Log.Warn("the existing file was not the crate: it was moved to quarantine", "path", t.at().LoosePath(t.ID), "quarantine", to)
 	return nil
 }
 

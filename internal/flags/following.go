@@ -155,7 +155,7 @@ func (f *Following) Doubt(allowMissing bool, log *slog.Logger) func() error {
 		}
 		var errs []error
 		if r.Failed > 0 {
-			errs = append(errs, verdict.Incompletef("incomplete: %s of the index could not be had; the first: %v; run again, that asks for them", human.Plural(r.Failed, "file"), r.Failures[0]))
+			errs = append(errs, verdict.Incompletef("incomplete: %s of the index could not be downloaded; the first: %v; run again to request them", human.Plural(r.Failed, "file"), r.Failures[0]))
 		}
 		switch {
 		case r.Unknown == "":

@@ -42,10 +42,10 @@ func lacking(s *mirror.Summary, allowMissing bool) error {
 		errs = append(errs, verdict.Integrityf("%s cannot be read, and stay where they are: look at the disk; -verify-existing puts what is stored elsewhere too into another bundle", human.Plural(s.Unreadable, "stored crate")))
 	}
 	if s.Lost > 0 {
-		errs = append(errs, verdict.Integrityf("lost: the earlier bytes of %s that were published again, which upstream does not have any more. The versions themselves are held", human.Plural(s.Lost, "version")))
+		errs = append(errs, verdict.Integrityf("lost: the earlier bytes of %s that were published again, which upstream no longer has. The versions themselves are held", human.Plural(s.Lost, "version")))
 	}
 	if s.LostRemoved > 0 {
-		errs = append(errs, verdict.Integrityf("lost: %s that the index does not name any more and upstream does not give out: no good copy is left", human.Plural(s.LostRemoved, "version")))
+		errs = append(errs, verdict.Integrityf("lost: %s that the index no longer names and upstream does not serve: no good copy is left", human.Plural(s.LostRemoved, "version")))
 	}
 	if allowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
 		errs = append(errs, verdict.Incompletef("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", human.Count(s.Gone)))

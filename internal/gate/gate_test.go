@@ -43,7 +43,7 @@ reason = "a backdoor"
 	}
 	for version, want := range map[crate.ID]string{
 		id("serde", "1.0.0"): "yes", id("serde", "1.0.1"): "yes", id("serde", "1.0.2"): "yes",
-		id("evil", "1.0.0"): "This mirror does not give out evil 1.0.0: rule deny, a backdoor.\nTo ask for it: security@example.com",
+		id("evil", "1.0.0"): "This mirror does not serve evil 1.0.0: rule deny, a backdoor.\nTo ask for it: security@example.com",
 	} {
 		if got := w.gives(version); got != want {
 			t.Errorf("%s: %q, want %q", version, got, want)
@@ -126,7 +126,7 @@ func TestBlock(t *testing.T) {
 				t.Errorf("%s: %q, want %q", step.spec, got, step.serde)
 			}
 		}
-		if got, want := w.gives(id("serde", "1.0.1")), "This mirror does not give out serde 1.0.1: its operator has blocked it, stolen; since 2026-08-01T00:00:00Z."; got != want {
+		if got, want := w.gives(id("serde", "1.0.1")), "This mirror does not serve serde 1.0.1: its operator has blocked it, stolen; since 2026-08-01T00:00:00Z."; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

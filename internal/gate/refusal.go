@@ -39,7 +39,7 @@ const (
 // refuseBytes: cargo shows the text of a 403 and, unlike a 429 or a 5xx, does not try
 // again (cargo 1.95).
 func refuseBytes(id crate.ID, v verdict) *Refusal {
-	return &Refusal{http.StatusForbidden, "This mirror does not give out " + id.String() + ": " +
+	return &Refusal{http.StatusForbidden, "This mirror does not serve " + id.String() + ": " +
 		why(&v) + ask(v.contact)}
 }
 

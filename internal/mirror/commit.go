@@ -184,7 +184,7 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 func (r *run) lose(res *result, b *catalog.Batch) {
 	b.Dropped = append(b.Dropped, res.item.Key())
 	r.summary.LostRemoved++
-	r.cfg.Log.Error("a version that the index does not name any more is lost: no good copy is left, and upstream does not serve it",
+	r.cfg.Log.Error("a version that the index no longer names is lost: no good copy is left, and upstream does not serve it",
 		"crate", res.item.Name, "version", res.item.Version, "sha256", res.item.Checksum)
 }
 

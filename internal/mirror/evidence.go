@@ -81,7 +81,7 @@ func (j *judge) settled(ctx context.Context, e *store.Evidence) (because string,
 	if err != nil || named {
 		return "", err
 	}
-	return "the index does not name any more what was asked for", nil
+	return "the index no longer names what was asked for", nil
 }
 
 // stored reports whether what is stored settles e.

@@ -201,7 +201,7 @@ func (w *worker) refusedAgain(res *result, err error, others []catalog.Version) 
 	if errors.As(err, &sent) {
 		for i := range others {
 			if others[i].Checksum == sent.Got {
-				return fmt.Errorf("upstream still gives out the bytes that it had before; a later run asks again: %w", err)
+				return fmt.Errorf("upstream still sends the earlier bytes; a later run asks again: %w", err)
 			}
 		}
 	}

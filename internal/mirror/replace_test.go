@@ -36,7 +36,7 @@ func TestUpstreamStillHasTheEarlierBytes(t *testing.T) {
 	if err != nil || s.Failed != 1 || s.Violated != 0 || s.Quarantined != 0 {
 		t.Errorf("%v, %+v", err, s.Counts)
 	}
-	if rec := w.records()["foo 1.0.0"]; !strings.Contains(rec.Error, "still gives out the bytes that it had before") {
+	if rec := w.records()["foo 1.0.0"]; !strings.Contains(rec.Error, "still sends the earlier bytes") {
 		t.Errorf("record %+v", rec)
 	}
 	if got, err := content(w.disk, foo1); err != nil || !bytes.Equal(got, before) {

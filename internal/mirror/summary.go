@@ -90,7 +90,7 @@ func (s *Summary) Print(w io.Writer, where, manifest string) {
 	row := console.Rows(w)
 	row(s.Downloaded, "downloaded")
 	row(s.Existing, "held already")
-	row(s.Republished, "published again with other bytes: those of before are kept")
+	row(s.Republished, "published again with other bytes: the earlier bytes are kept")
 	row(s.TakenOver, "of these taken over from bundles of v1.1.0")
 	row(s.VerifiedExisting, "held already, hashed again")
 	row(s.Gone, "gone upstream")
@@ -99,7 +99,7 @@ func (s *Summary) Print(w io.Writer, where, manifest string) {
 	row(s.BadEntries, "entries that cannot be mirrored")
 	row(s.Unattempted, "not attempted: the run ended first")
 	row(s.Lost, "lost: earlier bytes of a version that was published again; no good copy is left")
-	row(s.LostRemoved, "lost: the index does not name them any more, and no good copy is left")
+	row(s.LostRemoved, "lost: the index no longer names them, and no good copy is left")
 	s.printFailures(w, manifest)
 }
 

@@ -208,7 +208,7 @@ func (s *Set) judge(o *origin, id crate.ID, err error) {
 		s.log.Info("an upstream is well again", "upstream", o.label)
 	default:
 		s.metrics.healthy.WithLabelValues(o.label).Set(0)
-		s.log.Warn("an upstream is asked last from now on, as it fails", "upstream", o.label, "crate", id.String(), "cause", err)
+		s.log.Warn("an upstream fails: it is asked last", "upstream", o.label, "crate", id.String(), "cause", err)
 	}
 	if outcome == "failed" {
 		s.log.Debug("an upstream failed", "upstream", o.label, "crate", id.String(), "cause", err)

@@ -156,7 +156,7 @@ func TestHealth(t *testing.T) {
 			}
 		}
 		asks(10, sickAfter)
-		if !strings.Contains(log.String(), `"an upstream is asked last from now on, as it fails" upstream="1 a.example"`) {
+		if !strings.Contains(log.String(), `"an upstream fails: it is asked last" upstream="1 a.example"`) {
 			t.Error(log.String())
 		}
 		time.Sleep(firstPause)

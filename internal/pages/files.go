@@ -262,7 +262,7 @@ func (h *Handler) give(w http.ResponseWriter, r *http.Request, contentType strin
 		_, data, err = h.cfg.Files.Read(ctx, open, r.PathValue("path"), maxRaw)
 	}
 	if errors.Is(err, browse.ErrLarge) {
-		err = &missing{what: "This file is too large to be given out by itself: download the crate."}
+		err = &missing{what: "This file is too large to show: download the crate."}
 	}
 	if err != nil {
 		h.problem(w, r, ofFiles(ctx, id, err))

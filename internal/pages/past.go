@@ -228,7 +228,7 @@ func (h *Handler) ofThePast(ctx context.Context, name, point string, err error) 
 	case len(days) > 0 && index.IsDay(point) && point < days[0].Date:
 		return &missing{what: fmt.Sprintf("The index is not kept from as early as %s: the first day is %s.", point, days[0].Date)}
 	case point != "":
-		return &missing{what: fmt.Sprintf("As of %s, there is no crate called %s in the index, or this mirror holds no version of then.", clip(point, maxText), name)}
+		return &missing{what: fmt.Sprintf("As of %s, there is no crate called %s in the index, or this mirror stores no version of that day.", clip(point, maxText), name)}
 	}
 	return &missing{what: "This mirror has never held a version of " + name + "."}
 }

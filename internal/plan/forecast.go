@@ -134,7 +134,7 @@ func (f *Forecast) Print(w io.Writer, stores string) {
 		fmt.Fprintf(w, "time: about %s, at %s versions a second as the last time\n",
 			time.Duration(f.ETASec*float64(time.Second)).Round(time.Second), human.Count(int64(f.Rate)))
 	default:
-		fmt.Fprintf(w, "time: not known until some hundred versions have been fetched\n")
+		fmt.Fprintf(w, "time: not known until a few hundred versions have been downloaded\n")
 	}
 }
 

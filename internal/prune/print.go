@@ -46,7 +46,7 @@ func (w *Words) howBundled() string {
 // howDeep says what happens to versions in the deep archive.
 func (w *Words) howDeep() string {
 	if w.Done {
-		return "went from the catalog: their space comes back when repack packs once more what is wanted of a segment"
+		return "removed from the catalog: repack frees their space when it packs the rest of a segment again"
 	}
 	return "would go from the catalog: -yes does it"
 }

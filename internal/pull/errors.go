@@ -17,9 +17,9 @@ type AwayError struct {
 
 func (e *AwayError) Error() string {
 	if e.Err == nil {
-		return e.What + " is not here, and upstream is away"
+		return e.What + " is not stored, and the upstream is down"
 	}
-	return fmt.Sprintf("%s is not here, and cannot be had from upstream: %v", e.What, e.Err)
+	return fmt.Sprintf("%s is not stored, and the upstream does not have it: %v", e.What, e.Err)
 }
 
 // Unwrap makes it a store.ErrAway too, so that not each request is logged.
@@ -32,7 +32,7 @@ func (e *AwayError) Refuse() (status int, text string) {
 
 // notHere returns the error for a version that neither the mirror nor upstream has.
 func notHere(id crate.ID) error {
-	return fmt.Errorf("%s is not here, and not to be had from upstream: %w", id, fs.ErrNotExist)
+	return fmt.Errorf("%s is not stored, and could not be downloaded: %w", id, fs.ErrNotExist)
 }
 
 func noCrate(name string) error {

@@ -60,7 +60,7 @@ func (o *outage) failed(now time.Time, err error) bool {
 		pause = firstPause << (o.failures - 1)
 	}
 	if !o.away {
-		o.log.Warn("upstream is away: what is here is served, and nothing is pulled until it is back", "err", err)
+		o.log.Warn("the upstream is down: stored crates are served, and nothing is pulled until it is back", "err", err)
 	}
 	o.away, o.trying, o.next = true, false, now.Add(min(pause, longestPause))
 	return true

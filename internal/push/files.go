@@ -101,7 +101,7 @@ func (p *Pusher) retire(ctx context.Context, k kind) error {
 		return nil
 	})
 	if err == nil {
-		p.cfg.Log.Info("bundles that were written again are not named any more", "store", p.cfg.Bucket.String())
+		p.cfg.Log.Info("rewritten bundles are no longer named", "store", p.cfg.Bucket.String())
 	}
 	return err
 }

@@ -157,7 +157,7 @@ func (p *Pusher) Replace(ctx context.Context, d *Damage) error {
 			left++
 		}
 		if left > 0 {
-			errs = append(errs, verdict.Integrityf("%s of %s could not be had anywhere: the damaged bundle stays in the bucket", human.Plural(left, "crate"), name))
+			errs = append(errs, verdict.Integrityf("%s of %s are not available anywhere: the damaged bundle stays in the bucket", human.Plural(left, "crate"), name))
 			continue
 		}
 		if err := p.writer.Catalog.Commit(ctx, catalog.Batch{Bundles: []catalog.Bundle{{Name: name, Whole: true}}}); err != nil {

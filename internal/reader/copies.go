@@ -100,7 +100,7 @@ func (c *copies) tell(row *catalog.Version, bad []badCopy) {
 			continue
 		}
 		c.told.Put(row.Checksum, b.at)
-		c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; clonecratesio verify -repair mends it",
+		c.log.Error("a crate file is damaged or missing: another copy is served if there is one; clonecratesio verify -repair repairs it",
 			"crate", row.Name, "version", row.Version, "place", b.at.String(), "err", b.err)
 	}
 }

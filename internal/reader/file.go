@@ -40,7 +40,7 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("%s is held, but cannot be given out: %v", e.ID, e.Err)
+	return fmt.Sprintf("%s is held, but cannot be served: %v", e.ID, e.Err)
 }
 
 // Open opens the crate file of a held version, even of one that the index no longer names,

@@ -176,7 +176,7 @@ func (r *Replica) load() error {
 	}
 	taken, err := root.Parse(data)
 	if err != nil {
-		r.cfg.Log.Warn("what this replica has taken before is not known any more: it begins again", "err", err)
+		r.cfg.Log.Warn("the earlier state of this replica is no longer known: it starts again", "err", err)
 		return nil
 	}
 	if !r.cfg.Dirs.HasCatalog() {

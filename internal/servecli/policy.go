@@ -41,7 +41,7 @@ func (p *Policy) views() (map[string]string, error) {
 		case file == "":
 			return nil, flags.Usagef("-policy %q names no file", v)
 		case name != "" && !transfer.IsPolicyName(name):
-			return nil, flags.Usagef("-policy %q: the name is to be of small letters, digits and -, 32 at most: it stands in addresses", v)
+			return nil, flags.Usagef("-policy %q: the name is part of addresses: use at most 32 lower-case letters, digits and -", v)
 		case views[name] != "" && name == "":
 			return nil, flags.Usagef("-policy %q: there is one for / already; name this one: -policy NAME=%s", v, file)
 		case views[name] != "":

@@ -74,7 +74,7 @@ var (
 			return Missing{m.Name, m.Version, m.Reason, m.Since, m.Tried}
 		})
 	}}
-	GoneList = List{"upstream gives out all that the index names", func(ctx context.Context, c *catalog.Catalog) iter.Seq2[row, error] {
+	GoneList = List{"the upstream serves everything that the index names", func(ctx context.Context, c *catalog.Catalog) iter.Seq2[row, error] {
 		return rowsOf(c.Gone(ctx), func(g *catalog.Gone) row {
 			return Gone{g.Name, g.Version, g.Status, g.Since, g.Evidence}
 		})

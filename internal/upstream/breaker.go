@@ -106,7 +106,7 @@ func (b *breaker) count(fail *failure) (reason, hint string) {
 		}
 		if fail.mismatch != nil {
 			return fmt.Sprintf("%d crates in a row came with wrong bytes", b.refusalLimit),
-				"a captive portal or a filtering proxy may stand between; look at the evidence, then run again"
+				"a captive portal or a filtering proxy may be in the way; look at the evidence, then run again"
 		}
 		return fmt.Sprintf("%d crates in a row were refused with %s", b.refusalLimit, statusText(fail.status)), refusalHint(fail.status)
 	case certificate:
@@ -131,8 +131,8 @@ func refusalHint(status int) string {
 	case status == http.StatusUnauthorized:
 		return "give a token that upstream takes, then run again"
 	case isRedirect(status):
-		return "if upstream keeps its crates where it leads to, allow that with -allow-host; else a captive portal may stand between"
+		return "if upstream keeps its crates where it leads to, allow that with -allow-host; otherwise a captive portal may be in the way"
 	}
-	return "upstream may have banned this address or User-Agent, or a captive portal stands between; " +
+	return "upstream may have banned this address or User-Agent, or a captive portal is in the way; " +
 		"try the URL by hand, wait, then run again"
 }

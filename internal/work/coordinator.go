@@ -54,7 +54,7 @@ func (c Coordinator) Run(ctx context.Context, job *Job) (*State, error) {
 		}
 		switch {
 		case lost:
-			c.Log.Warn("the queue was not there: what is left is given out", "tasks", len(s.Left))
+			c.Log.Warn("the queue was missing: the remaining tasks are handed out", "tasks", len(s.Left))
 			c.give(ctx, s.Left)
 		case idle && (quiet > 1 || len(rounds) == 0): // twice, since a result may be on its way
 			quiet = 0
@@ -109,7 +109,7 @@ func (c *Coordinator) give(ctx context.Context, tasks []string) {
 	pass := time.Now().UnixNano()
 	for _, id := range tasks {
 		if err := c.Queue.Give(ctx, Ref{c.Board.Job, id}, pass); err != nil {
-			c.Log.Warn("tasks did not get into the queue: they are given out later", "err", err)
+			c.Log.Warn("tasks did not get into the queue: they are handed out later", "err", err)
 			return
 		}
 	}

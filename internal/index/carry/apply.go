@@ -95,7 +95,7 @@ func (in *incoming) take(commit string) (err error) {
 }
 
 // ofTransfer are the words of a refusal.
-var ofTransfer = clone.Words{Source: "the transfer", Gone: "not in the transfer any more", Todo: "ask the sending side"}
+var ofTransfer = clone.Words{Source: "the transfer", Gone: "no longer in the transfer", Todo: "ask the sending side"}
 
 // examine rejects, while it is in quarantine, an index that an update would reject.
 func (in *incoming) examine(came *git.Repository) (err error) {

@@ -248,7 +248,7 @@ func TestCheck(t *testing.T) {
 		bundle       []byte
 		commit, want string
 	}{
-		"what lost most crates": {shrunk, least, "crates of the index are not in the transfer any more, more than 5 %: ask the sending side"},
+		"what lost most crates": {shrunk, least, "crates of the index are no longer in the transfer, more than 5 %: ask the sending side"},
 		"what went back":        {all, base, "the transfer went back in time: it has commit " + base},
 	} {
 		for what, err := range map[string]error{"checked": check(c.bundle, c.commit), "applied": p.apply(c.bundle, c.commit)} {

@@ -134,7 +134,7 @@ var errNothingNamed = errors.New("a sparse index has no list of its crates, and 
 func (l *look) conclude(ctx context.Context) error {
 	r := &l.tally.result
 	if r.Failed > 0 && r.Failed == r.Asked {
-		return fmt.Errorf("the index gave out none of the %s files that it was asked for; the first: %w", human.Count(r.Asked), r.Failures[0])
+		return fmt.Errorf("the index sent none of the %s files requested; the first: %w", human.Count(r.Asked), r.Failures[0])
 	}
 	if l.head.Commit == "" && r.Changed == 0 {
 		return errNothingNamed

@@ -82,7 +82,7 @@ func TestRefusedIndex(t *testing.T) {
 	bundles, journal := names(t, w.far.Bundles), filepath.Join(w.far.State(), journalName)
 	noted, err := os.ReadFile(journal)
 	must(t, err)
-	if _, err := Run(t.Context(), cfg); !errors.As(err, new(*index.ShrinkError)) || !strings.Contains(err.Error(), "nothing was changed: index.bundle: 4 of the 10 crates of the index are not in the transfer any more, more than 5 %: ask the sending side") {
+	if _, err := Run(t.Context(), cfg); !errors.As(err, new(*index.ShrinkError)) || !strings.Contains(err.Error(), "nothing was changed: index.bundle: 4 of the 10 crates of the index are no longer in the transfer, more than 5 %: ask the sending side") {
 		t.Fatalf("an index that has lost most crates: %v", err)
 	}
 	if diff := cmp.Diff(bundles, names(t, w.far.Bundles)); diff != "" {

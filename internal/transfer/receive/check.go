@@ -38,7 +38,7 @@ func (k *taking) check(ctx context.Context) error {
 
 // errStale means that a staged file is no longer what was signed. It was removed and must
 // be copied again.
-var errStale = errors.New("it is not what was signed any more")
+var errStale = errors.New("it is no longer what was signed")
 
 // A forgedError says that a file is what was signed, but is not of its kind or exceeds its
 // limits.

@@ -128,7 +128,7 @@ func (w *writer) member(ctx context.Context, b *bundle.Writer, r *row) error {
 	}
 	now, nowErr := where(ctx, w.cfg, r.key()) // the mirror may have moved it
 	if errors.Is(nowErr, fs.ErrNotExist) {
-		return fmt.Errorf("%s is not held any more: run this with another -since, or -full: %w", r.ID, err)
+		return fmt.Errorf("%s is no longer held: run this with another -since, or -full: %w", r.ID, err)
 	}
 	if nowErr != nil || now.Placement == r.At {
 		return cmp.Or(nowErr, err)

@@ -145,7 +145,7 @@ func (w *writer) checksums(ctx context.Context) (map[string]checksum, error) {
 func (w *writer) copy(ctx context.Context, from durable.Reader, source, name string, want *checksum) error {
 	in, err := from.Open(source)
 	if errors.Is(err, fs.ErrNotExist) && want != nil {
-		return fmt.Errorf("%s is not there any more: begin again with another -since, or -full: %w", source, err)
+		return fmt.Errorf("%s is no longer there: begin again with another -since, or -full: %w", source, err)
 	}
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ func (w *writer) copy(ctx context.Context, from durable.Reader, source, name str
 	}
 	sum, _, err := crate.Hash(io.TeeReader(until{ctx, in}, out))
 	if err == nil && want != nil && sum != want.sum {
-		err = fmt.Errorf("%s is damaged: its sha256 is %s, and the catalog has %s: clonecratesio verify -repair mends it", source, sum, want.sum)
+		err = fmt.Errorf("%s is damaged: its sha256 is %s, and the catalog has %s: clonecratesio verify -repair repairs it", source, sum, want.sum)
 	}
 	if err != nil {
 		return errors.Join(err, out.Discard())
