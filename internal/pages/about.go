@@ -34,7 +34,7 @@ func (h *Handler) about(ctx context.Context, e *reader.Entry) About {
 		h.cfg.Log.Debug("nothing is known about a crate", "crate", e.ID, "err", err)
 		return About{}
 	}
-	if !isWeb(a.Documentation) { // as on crates.io
+	if !isWeb(a.Documentation) && !h.cfg.Foreign { // as on crates.io
 		a.Documentation = "https://docs.rs/" + e.Name + "/" + url.PathEscape(e.Version)
 	}
 	a.Keywords, a.Categories = labels(a.Keywords), labels(a.Categories)

@@ -43,6 +43,18 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// TestDocsRS: docs.rs has the documentation of crates on crates.io alone.
+func TestDocsRS(t *testing.T) {
+	f := newFixture()
+	for _, foreign := range []bool{false, true} {
+		h := New(Config{Mirror: f, About: f.tell, Foreign: foreign})
+		body := get(h, "/crate/serde").Body.String()
+		if !strings.Contains(body, "https://serde.rs") || strings.Contains(body, "https://docs.rs/serde/") == foreign {
+			t.Errorf("of another registry: %v\n%s", foreign, body)
+		}
+	}
+}
+
 // TestFeatures: what a feature turns on is a link if it is a dependency with a page here.
 func TestFeatures(t *testing.T) {
 	d := details.Details{Features: map[string][]string{

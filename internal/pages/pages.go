@@ -49,6 +49,8 @@ type Config struct {
 	// About returns what the author of a version says about it. It may be slow, it may
 	// fail, and its text is untrusted. If nil, pages do without.
 	About func(context.Context, crate.Key) (About, error)
+	// Foreign says that the crates are another registry's: docs.rs has nothing about them.
+	Foreign bool
 	// Labels says that Mirror finds crates by "keyword:X" and "category:X", as package
 	// search does.
 	Labels bool

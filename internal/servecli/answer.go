@@ -1,6 +1,8 @@
 package servecli
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/browse"
@@ -17,11 +19,12 @@ import (
 
 // handler returns the handler of the registry, its views, and pages for each. stop ends the
 // pages.
-func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, needs *dependants.Watch, facts telemetry.Source) (h *registry.Handler, stop func()) {
+func (g *gated) handler(ctx context.Context, cfg *Config, v reader.Mirror, base registry.Config, needs *dependants.Watch, facts telemetry.Source) (h *registry.Handler, stop func()) {
 	var all []*pages.Handler
+	foreign := cfg.isForeign(ctx, base.Log)
 	files := browse.New() // shared by all, because it bounds the unpacking
 	of := func(m *gate.Mirror, public publicurl.URL) *pages.Handler {
-		conf := pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Files: files, Dependants: needs, Labels: cfg.Descriptions != "", Log: base.Log}
+		conf := pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Files: files, Dependants: needs, Foreign: foreign, Labels: cfg.Descriptions != "", Log: base.Log}
 		if facts != nil && m == g.root {
 			conf.Health = facts.Health // people see the health of what views show
 		}
@@ -42,6 +45,18 @@ func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, need
 			p.Close()
 		}
 	}
+}
+
+// isForeign reports whether the index in the mirror's folder is that of another registry than
+// crates.io. Without one, crates.io is meant.
+func (cfg *Config) isForeign(ctx context.Context, log *slog.Logger) bool {
+	ix, err := cfg.Dirs.OpenIndex(ctx, log)
+	if err != nil {
+		return false
+	}
+	defer ix.Close()
+	c, err := ix.Config(ctx)
+	return err == nil && !c.IsCratesIO()
 }
 
 // notReplicated answers other mirrors, which download bundles, in which hidden versions are

@@ -142,7 +142,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if m.view != nil {
 		facts = telemetry.Mirror(&cfg.Dirs.Dirs, m.view.Run)
 	}
-	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Feed: cfg.news(ctx, m, log), Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log}, needs, facts)
+	h, stopPages := g.handler(ctx, cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Feed: cfg.news(ctx, m, log), Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log}, needs, facts)
 	defer stopPages()
 	server.OnShutdown(stopPages)
 	in, err := cfg.Access.before(ctx, m, h, public, log)
