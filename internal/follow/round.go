@@ -25,14 +25,26 @@ type baseline struct {
 	listed time.Time // when everything began to be looked at the last time
 	whole  error     // what that run found lacking
 	part   error     // what the last run since did
+	total  int64     // versions that everything was
 }
 
 // relist is how long a following sync believes that what it has mirrored is
 // where it put it. Then it lists the folders again.
 const relist = 24 * time.Hour
 
-// lacking is what the mirror lacks, as far as is known.
-func (b *baseline) lacking() error { return errors.Join(b.whole, b.part) }
+// lacking returns what the mirror lacks, as far as is known. If both runs lack versions, the
+// last one retried those of the first, and says what is missing now.
+func (b *baseline) lacking() error {
+	if b.part != nil && onlyIncomplete(b.whole) && onlyIncomplete(b.part) {
+		return b.part
+	}
+	return errors.Join(b.whole, b.part)
+}
+
+// onlyIncomplete reports whether a verdict says that versions are missing, and nothing else.
+func onlyIncomplete(err error) bool {
+	return errors.As(err, new(*verdict.IncompleteError)) && !errors.As(err, new(*verdict.IntegrityError))
+}
 
 // trusted reports whether the rounds since were enough to compare with.
 func (b *baseline) trusted() bool {
@@ -122,7 +134,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 		changed, gone, err := ix.Changes(ctx, f.base.commit, again)
 		if err == nil {
 			return &work{plan.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
-				f.base.commit, f.base.again, f.base.part = ix.Commit(), sum.Again, lacking(sum, f.cfg.AllowMissing)
+				f.base.commit, f.base.again, f.base.part = ix.Commit(), sum.Again, lacking(sum, f.cfg.AllowMissing, f.base.total)
 				if f.base.whole != nil && len(again) > 0 && len(sum.Again) == 0 {
 					f.base.commit = "" // that may have been all that was lacking: the next round sees
 				}
@@ -137,7 +149,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 	source, err := f.source(ctx, ix)
 	return &work{source, ix, func(sum *mirror.Summary) {
 		f.held = sum.OK()
-		f.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: begun, whole: lacking(sum, f.cfg.AllowMissing)}
+		f.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: begun, whole: lacking(sum, f.cfg.AllowMissing, 0), total: sum.Total()}
 	}}, err
 }
 

@@ -16,7 +16,7 @@ import (
 // Verdict is the error that a run on the mirror in d deserves which went through to
 // its end. AllowMissing: what upstream refuses does not make it incomplete.
 func Verdict(s *mirror.Summary, d *home.Dirs, allowMissing bool) error {
-	return errors.Join(d.QuarantineVerdict(s.Quarantined), repaired(s.Repaired, d), lacking(s, allowMissing))
+	return errors.Join(d.QuarantineVerdict(s.Quarantined), repaired(s.Repaired, d), lacking(s, allowMissing, 0))
 }
 
 // repaired is the verdict on damage that is none any more: said once, and no
@@ -32,8 +32,9 @@ func repaired(files int, d *home.Dirs) error {
 // -allow-missing to be no excuse: it is another place, not one that has a part.
 const wrongUpstream = 50
 
-// lacking is the verdict on what the mirror should have and has not.
-func lacking(s *mirror.Summary, allowMissing bool) error {
+// lacking is the verdict on what the mirror should have and has not. A run over a part of the
+// index counts its missing versions among all, which were total.
+func lacking(s *mirror.Summary, allowMissing bool, total int64) error {
 	var errs []error
 	if s.Violated > 0 {
 		errs = append(errs, verdict.Integrityf("%s not the bytes that the index or a lock file names", human.Plural(s.Violated, "version")))
@@ -50,7 +51,7 @@ func lacking(s *mirror.Summary, allowMissing bool) error {
 	if allowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
 		errs = append(errs, verdict.Incompletef("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", human.Count(s.Gone)))
 	} else if !s.Complete(allowMissing) {
-		errs = append(errs, verdict.Incompletef("incomplete: %s of %s versions are missing; %s", human.Count(s.Missing), human.Count(s.Total()), next(s)))
+		errs = append(errs, verdict.Incompletef("incomplete: %s of %s versions are missing; %s", human.Count(s.Missing), human.Count(max(total, s.Total())), next(s)))
 	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,32 @@
+package follow
+
+import (
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
+)
+
+// TestLackingSaysItOnce: a version that is missing in every round is reported once; damage is
+// never hidden by what is missing, and an earlier lack not by a round without any.
+func TestLackingSaysItOnce(t *testing.T) {
+	before, now := verdict.Incompletef("incomplete: 1 of 321"), verdict.Incompletef("incomplete: 2 of 321")
+	damage := verdict.Integrityf("damaged")
+	for _, tt := range []struct {
+		whole, part error
+		want        string
+	}{
+		{before, now, "incomplete: 2 of 321"},
+		{before, nil, "incomplete: 1 of 321"},
+		{nil, now, "incomplete: 2 of 321"},
+		{damage, now, "damaged\nincomplete: 2 of 321"},
+		{before, damage, "incomplete: 1 of 321\ndamaged"},
+	} {
+		b := &baseline{whole: tt.whole, part: tt.part}
+		if got := b.lacking(); got == nil || got.Error() != tt.want {
+			t.Errorf("%v, then %v: %v, want %s", tt.whole, tt.part, got, tt.want)
+		}
+	}
+	if err := new(baseline).lacking(); err != nil {
+		t.Error(err)
+	}
+}
