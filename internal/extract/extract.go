@@ -147,7 +147,7 @@ func Find(bundles durable.Reader, pattern string) ([]string, error) {
 // is not an error but in the summary.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
-	r := &run{cfg: cfg}
+	r := &run{cfg: cfg, enough: make(chan struct{}, 1)}
 	err := r.run(ctx)
 	if n, qerr := cfg.Store.Quarantined(); qerr != nil {
 		err = errors.Join(err, fmt.Errorf("looking into quarantine: %w", qerr))
@@ -167,6 +167,7 @@ type run struct {
 	names   []string                       // of bundles that are there
 	lost    []string                       // of those that have a manifest and are not
 	stored  atomic.Int64                   // members given to the store
+	enough  chan struct{}                  // so many were that a checkpoint is due
 	refused int64                          // by the store; checkpoint's
 	records records                        // for the catalog
 	waiting waiting                        // of segments

@@ -104,12 +104,22 @@ func (r *run) unpinned(ctx context.Context, earlier []catalog.Version) ([]catalo
 	return left, nil
 }
 
-// checkpoints makes durable what was stored, every Interval and at the end.
+// together is how many members are stored between two checkpoints at most: what these do,
+// renaming and the catalog, then goes beside the reading of bundles, and not after all
+// of it. Each costs two syncs of the file system.
+const together = 4096
+
+// checkpoints makes durable what was stored, every Interval, when enough has come together,
+// and at the end.
 func (r *run) checkpoints(ctx context.Context, done <-chan struct{}) error {
 	tick := time.NewTicker(r.cfg.Interval)
 	defer tick.Stop()
 	for {
 		select {
+		case <-r.enough:
+			if err := r.checkpoint(ctx); err != nil {
+				return err
+			}
 		case <-tick.C:
 			if err := r.checkpoint(ctx); err != nil {
 				return err

@@ -97,8 +97,19 @@ func (r *run) do(ctx context.Context, t *task) error {
 	t.stored = true
 	r.record(t)
 	r.cfg.Progress.bytes.Add(size)
-	r.stored.Add(1)
+	r.countStored()
 	return nil
+}
+
+// countStored counts a member that the store has taken.
+func (r *run) countStored() {
+	if r.stored.Add(1)%together != 0 {
+		return
+	}
+	select {
+	case r.enough <- struct{}{}:
+	default: // one is due already
+	}
 }
 
 // settle makes a problem of an error, unless it ends the run.
