@@ -184,7 +184,7 @@ func (d *folder) Stat(name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := d.root.Lstat(local)
+	info, err := d.lstat(local)
 	if err != nil {
 		return nil, PathError("stat", d.full(name), err)
 	}

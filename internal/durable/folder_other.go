@@ -50,6 +50,8 @@ func (d *folder) mkdirAll(name string) error {
 	return d.makeAll(d.root, name)
 }
 
+func (d *folder) lstat(name string) (fs.FileInfo, error) { return d.root.Lstat(name) }
+
 func (d *folder) publish(temp, name string) error { return publishByLink(d.root, temp, name) }
 
 func (d *folder) replace(temp, name string) error { return d.root.Rename(temp, name) }

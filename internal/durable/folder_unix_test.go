@@ -266,3 +266,32 @@ func TestC11FileSizeLimit(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// Stat says of a name what os.Lstat says, and nothing of a name that a link
+// leads out of the folder.
+func TestStatIsLstat(t *testing.T) {
+	d, dir := openTemp(t)
+	must(t, os.MkdirAll(filepath.Join(dir, "a", "b"), 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, "a", "b", "file"), []byte("12345"), 0o600))
+	must(t, os.Symlink("file", filepath.Join(dir, "a", "b", "link")))
+	must(t, os.Symlink(t.TempDir(), filepath.Join(dir, "out")))
+	for _, name := range []string{"a", "a/b/file", "a/b/link", "out"} {
+		want, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name)))
+		must(t, err)
+		got, err := d.Stat(name)
+		if err != nil || got.Mode() != want.Mode() || got.Size() != want.Size() || got.Name() != want.Name() || !os.SameFile(got, want) {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"a/none", "none/none/none"} {
+		if _, err := d.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := d.Stat("out/."); err == nil {
+		t.Error("a name that is no path is taken")
+	}
+	if got, err := d.Stat("out/none"); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("outside: %v, %v", got, err)
+	}
+}
