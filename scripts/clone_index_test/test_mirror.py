@@ -122,7 +122,7 @@ class Stopping(MirrorTest):
             with self.subTest(number):
                 got, said = self.stop(number)
                 self.assertEqual(got, code, said)
-                self.assertEqual(said.count("what is in flight may end"), 1, said)
+                self.assertEqual(said.count("running downloads have 10 s to finish"), 1, said)
                 self.assertRegex(said, f"ERROR exit code {code} after .*: stopped by ")
                 self.assertLess(len(self.manifest()), 300)
         self.upstream.say("heal")

@@ -157,7 +157,7 @@ class CtrlC(MirrorTest):
     def test_once_lets_the_downloader_end_in_order(self) -> None:
         terminal = self.start_slowly()
         terminal.type("\x03")
-        terminal.expect("what is in flight may end")
+        terminal.expect("running downloads have 10 s to finish")
         terminal.expect("versions are held in")  # its summary: the signal came once
         terminal.expect("exit code 130 after ")
         self.assertEqual(terminal.exit_code(), 130)
@@ -169,7 +169,7 @@ class CtrlC(MirrorTest):
         self.upstream.say("fault all all stall-headers -1")
         time.sleep(1.2)  # until the requests that were only slow are over
         terminal.type("\x03")
-        terminal.expect("what is in flight may end")
+        terminal.expect("running downloads have 10 s to finish")
         terminal.type("\x03")
         terminal.expect("exit code 130 after ")
         self.assertEqual(terminal.exit_code(), 130)
