@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: panels bare release check fmt vet cross lint vuln tidy test race slow slow-cli slow-disks real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-tools bench-net bench-smoke million replay test-root soak acceptance python
+.PHONY: panels bare release check fmt vet cross lint vuln tidy test race slow slow-cli slow-disks real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-tools bench-net bench-smoke bench-trial million replay test-root soak acceptance python
 
 check: export GOFLAGS := $(shell $(GO) env GOFLAGS) -vet=off# which is vet's, and once is enough
 check: fmt vet cross lint vuln tidy test ## everything that needs Go alone
@@ -137,11 +137,17 @@ bench-all: ## all benches, a quarter of an hour, into docs/measurements.md; SCAL
 	$(GO) run ./scripts/benchall -scale $(SCALE) -index '$(INDEX)' -v110 '$(V110)' -rows '$(ROWS)' -dir $(DIR)
 
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
-bench-smoke: ## half a minute: fails if fetching, verify, extract, serve or a start takes half as much processor time again as it did; needs curl, nginx, wrk and zstd
-	$(GO) build -o out/ ./cmd/clonecratesio
-	TMPDIR=$(MEMORY) $(GO) run ./scripts/bench -smoke -n 3000
-	TMPDIR=$(MEMORY) $(GO) run ./scripts/benchlocal -clonecratesio out/clonecratesio -smoke -n 4000 -rows '^(nothing new, plain|hash|extract|[0-9]+ starts)'
-	TMPDIR=$(MEMORY) $(GO) run ./scripts/benchserve -clonecratesio out/clonecratesio -smoke -versions 600 -rounds 3 -duration 1s -rows '^index 304|^crate small$$'
+SMOKE  := -smoke
+bench-smoke: PROGRAM := out/clonecratesio
+bench-smoke bench-trial: ## a minute: fails if fetching, planning, sidecars, verify, extract, serve or a start takes half as much processor time again as it did; needs curl, nginx, wrk and zstd
+	$(GO) build -o out/ ./cmd/clonecratesio ./scripts/slower
+	TMPDIR=$(MEMORY) $(GO) run ./scripts/bench -clonecratesio $(PROGRAM) $(SMOKE) -n 3000 -rounds 5
+	TMPDIR=$(MEMORY) $(GO) run ./scripts/benchlocal -clonecratesio $(PROGRAM) $(SMOKE) -n 4000 -rounds 5 -rows '^(plan, checkout|sidecars|nothing new, plain|hash|extract|[0-9]+ starts)'
+	TMPDIR=$(MEMORY) $(GO) run ./scripts/benchserve -clonecratesio $(PROGRAM) $(SMOKE) -versions 600 -rounds 3 -duration 1s -rows '^index 304|^crate (small|large)$$'
+
+bench-trial: export SLOWER_PROGRAM := out/clonecratesio
+bench-trial: PROGRAM := out/slower
+bench-trial: SMOKE := -trial # bench-smoke with a program that takes half as much again: fails unless each row is found too slow
 
 N      ?= 1700000
 FAULTS ?= 1

@@ -54,7 +54,7 @@ func faultsOf(share float64) []simreg.Fault {
 // fault, and once more, when there is nothing to do. It fails unless everything
 // came, the evidence is settled and the second run asked for nothing.
 func (b *bencher) underFaults(median int, share float64, extra []string) error {
-	if err := b.build("clonecratesio"); err != nil {
+	if err := b.build(); err != nil {
 		return err
 	}
 	reg, err := b.startFaulty(median, share)
@@ -117,7 +117,7 @@ func (b *bencher) mirrorFaulty(base, name string, extra []string) (c turns.Cost,
 	args := []string{"download", "-index-dir", b.path("index.git"), "-manifest", b.path("manifest.jsonl"),
 		"-crates-base-url", base, "-include-yanked", "-bundle", "-timeout", strconv.Itoa(timeoutSeconds),
 		"-listen", "", "-log-format", "json", "-progress-interval", "30s"}
-	cmd := exec.Command(b.path("clonecratesio"), append(append(args, b.where()...), extra...)...)
+	cmd := exec.Command(b.program, append(append(args, b.where()...), extra...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, log
 	return c, c.Add(cmd)
 }
@@ -135,7 +135,7 @@ type mirrorStatus struct {
 }
 
 func (b *bencher) status() (s mirrorStatus, err error) {
-	out, err := exec.Command(b.path("clonecratesio"), append([]string{"status", "-json"}, b.where()...)...).Output()
+	out, err := exec.Command(b.program, append([]string{"status", "-json"}, b.where()...)...).Output()
 	if err != nil {
 		return s, fmt.Errorf("asking for the status: %w", err)
 	}

@@ -36,7 +36,9 @@ var (
 	extra   = flag.String("flags", "", "more flags for the mirror run, separated by spaces")
 	latency = flag.Duration("latency", 0, "of the network, there and back")
 	rate    = flag.Float64("rate", 0, "of the network, Mbit/s in all; 0: any")
+	program = flag.String("clonecratesio", "", "the `PROGRAM` (default: it is built)")
 	smoke   = flag.Bool("smoke", false, "exit 1 if a ratio of processor times is above its limit")
+	trial   = flag.Bool("trial", false, "exit 1 unless each ratio is above its limit: for a program that was made slower")
 	rivals  = flag.Bool("rivals", false, "measure other mirrors in place of curl: panamax and romt where they are, v1.1.0 with -v110")
 	v110    = flag.String("v110", "", "`folder` of the programs of CloneCratesio v1.1.0, for -rivals")
 	faults  = flag.Float64("faults", 0, "let each fault hit so many percent of all requests, and measure one run")
@@ -87,17 +89,23 @@ func inFolder(dir string, do func(dir string) error) (err error) {
 }
 
 type bencher struct {
-	dir, base string
-	n         int
+	dir, base, program string
+	n                  int
 }
 
 func (b *bencher) path(name string) string { return filepath.Join(b.dir, name) }
 
-func (b *bencher) build(name string) error {
-	build := exec.Command("go", "build", "-o", b.path(name), "./cmd/"+name)
+// build makes the program, unless it is given.
+func (b *bencher) build() (err error) {
+	if *program != "" {
+		b.program, err = filepath.Abs(*program)
+		return err
+	}
+	b.program = b.path("clonecratesio")
+	build := exec.Command("go", "build", "-o", b.program, "./cmd/clonecratesio")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		return fmt.Errorf("building %s: %w", name, err)
+		return fmt.Errorf("building the program: %w", err)
 	}
 	return nil
 }

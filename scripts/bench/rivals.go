@@ -26,7 +26,7 @@ type rival struct {
 // into an empty folder, nothing new, and one version in a hundred more. All but v1.1.0,
 // which wants a folder, read the index from a git repository.
 func (b *bencher) besideRivals() error {
-	if err := errors.Join(b.prepare(), b.build("clonecratesio")); err != nil {
+	if err := b.prepare(); err != nil {
 		return err
 	}
 	stop, err := b.startServer()
@@ -138,7 +138,7 @@ func (b *bencher) rivals() []rival {
 func (b *bencher) sync(flags ...string) func(stage, string) ([]*exec.Cmd, error) {
 	return func(_ stage, folder string) ([]*exec.Cmd, error) {
 		args := []string{"sync", "-mirror", folder, "-index-url", "file://" + b.repository(), "-crates-base-url", b.base, "-listen", "", "-log-level", "warn"}
-		return []*exec.Cmd{exec.Command(b.path("clonecratesio"), append(args, flags...)...)}, nil
+		return []*exec.Cmd{exec.Command(b.program, append(args, flags...)...)}, nil
 	}
 }
 

@@ -11,9 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
-// The most processor time of curl's that a run may take with -smoke: one and a half of
-// what was seen when they were written, of runs so short that a third is the start.
-const limitLoose, limitBundled = 3.3, 3.0
+// The processor time of curl's that a run takes with -smoke, so short that a third is the start.
+const seenLoose, seenBundled = 1.60, 1.50
 
 // besideCurl measures ours and curl by turns, and prints what it was.
 func (b *bencher) besideCurl() error {
@@ -30,7 +29,8 @@ func (b *bencher) besideCurl() error {
 		return err
 	}
 	rows := []*turns.Row{b.everything(first)}
-	if !b.far() && !*smoke {
+	guarded := *smoke || *trial
+	if !b.far() && !guarded {
 		rows = append(rows, b.nothingNew(first), b.more())
 	}
 	for _, r := range rows {
@@ -39,8 +39,8 @@ func (b *bencher) besideCurl() error {
 		}
 	}
 	turns.Table(os.Stdout, rows)
-	if *smoke {
-		return turns.Within(rows)
+	if guarded {
+		return turns.Guard(os.Stdout, rows, b.dir, *rounds, *trial)
 	}
 	return nil
 }
@@ -54,9 +54,9 @@ func (b *bencher) everything(s stage) *turns.Row {
 		w.Prepare = func() error { return os.RemoveAll(b.path("curl")) }
 	}
 	for _, kind := range []string{loose, bundled} {
-		w := &turns.Way{Name: kind, Run: b.mirror(kind, s), Limit: limitLoose}
+		w := &turns.Way{Name: kind, Run: b.mirror(kind, s), Seen: seenLoose}
 		if kind == bundled {
-			w.Limit = limitBundled
+			w.Seen = seenBundled
 		}
 		w.Prepare = func() error { return os.RemoveAll(b.path(kind)) }
 		row.Ways = append(row.Ways, w)
@@ -108,10 +108,10 @@ func (b *bencher) more() *turns.Row {
 const loose, bundled = "loose files", "bundles"
 
 func (b *bencher) mirror(kind string, s stage) func(*turns.Cost) error {
-	args := []string{"-index-dir", s.index, "-out", b.path(kind + "/out"), "-bundles-out", b.path(kind + "/bundles"),
+	args := []string{"download", "-index-dir", s.index, "-out", b.path(kind + "/out"), "-bundles-out", b.path(kind + "/bundles"),
 		"-manifest", b.path(kind + "/out/manifest.jsonl"), "-crates-base-url", b.base, "-include-yanked", "-listen", "", "-log-level", "warn"}
 	if kind == bundled {
 		args = append(args, "-bundle")
 	}
-	return turns.Command(b.path("download-crates"), append(args, strings.Fields(*extra)...)...)
+	return turns.Command(b.program, append(args, strings.Fields(*extra)...)...)
 }

@@ -36,7 +36,7 @@ func (b *bencher) prepare() error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("making crates: %w", err)
 	}
-	return b.build("download-crates")
+	return b.build()
 }
 
 func makeFiles(dir string) error {

@@ -32,6 +32,7 @@ var (
 	folder  = flag.String("dir", "", "work in this folder (default: a temporary one)")
 	only    = flag.String("rows", "", "measure rows whose names match this `EXPRESSION` alone")
 	smoke   = flag.Bool("smoke", false, "exit 1 if a ratio of processor times is above its limit")
+	trial   = flag.Bool("trial", false, "exit 1 unless each ratio is above its limit: for a program that was made slower")
 
 	makes  = flag.String("make", "", "internal: make the mirrors in this folder")
 	hashes = flag.String("sha256", "", "internal: hash all files in this folder")
@@ -71,8 +72,8 @@ func run() error {
 			}
 		}
 		turns.Table(os.Stdout, rows)
-		if *smoke {
-			return turns.Within(rows)
+		if *smoke || *trial {
+			return turns.Guard(os.Stdout, rows, dir, *rounds, *trial)
 		}
 		return nil
 	})

@@ -17,6 +17,8 @@ import (
 // folder.
 const bareFolder = "BENCHSERVE_BARE"
 
+const bareName = "net/http"
+
 // bare starts a server that does nothing but what net/http does for any: it has all files
 // of a folder in memory, under their paths. What it takes, no handler can save.
 func bare(root string) (*server, error) {
@@ -34,7 +36,7 @@ func bare(root string) (*server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return &server{"net/http", "http://" + address, cmd}, awaitListener(address)
+	return &server{bareName, "http://" + address, cmd}, awaitListener(address)
 }
 
 // serveBare is the bare server.

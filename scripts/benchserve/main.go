@@ -39,7 +39,8 @@ var (
 	conns    = flag.Int("conns", 64, "connections of wrk")
 	only     = flag.String("rows", "", "measure rows whose names match this `EXPRESSION` alone")
 	keep     = flag.String("dir", "", "keep mirrors in `DIR`, and use those that are there")
-	smoke    = flag.Bool("smoke", false, "exit 1 if a ratio is above its limit")
+	smoke    = flag.Bool("smoke", false, "exit 1 if a ratio of processor times is above its limit")
+	trial    = flag.Bool("trial", false, "exit 1 unless each ratio is above its limit: for a program that was made slower")
 	crates   = flag.Int("cargo", 0, "have cargo fetch `N` crates instead")
 	listen   = flag.String("listen", "", "of the bare server, which this program starts")
 	latency  = flag.Duration("latency", 0, "of the line between cargo and a server, there and back")
@@ -85,11 +86,13 @@ func bench(ctx context.Context, dir string) error {
 		return err
 	}
 	report(os.Stdout, all)
-	if *smoke {
-		return withinLimits(all)
+	if guarded() {
+		return guard(all, dir)
 	}
 	return nil
 }
+
+func guarded() bool { return *smoke || *trial }
 
 // measure asks all servers of all rows by turns.
 func measure(all []*row, dir string) error {

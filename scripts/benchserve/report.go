@@ -3,10 +3,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
@@ -33,30 +34,49 @@ func report(w io.Writer, all []*row) {
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// limits are the most that a request may take of our processors for each that it takes
-// of nginx's, by row and server: one and a half of what was seen when they were written,
-// and a little more where short rounds differ. Processor time is what a machine that
-// others use distorts least.
-var limits = map[string]float64{
-	"index 200 loose":     2.6,
-	"index 304 loose":     3.2,
-	"crate small loose":   5.0,
-	"crate small bundled": 5.2,
-	"crate large loose":   3.6,
-	"crate large bundled": 4.4,
+// seen is the processor time that a request takes of ours for each that it takes of nginx's,
+// by row and server, with the short rounds of "make bench-smoke".
+var seen = map[string]float64{
+	"index 200, loose":     1.1,
+	"index 304, loose":     1.12,
+	"crate small, loose":   1.5,
+	"crate small, bundled": 1.35,
+	"crate large, loose":   1.28,
+	"crate large, bundled": 1.6,
 }
 
-// withinLimits reports the rows in which we have become slow.
-func withinLimits(all []*row) error {
-	var errs []error
-	for _, r := range all {
-		for _, c := range r.contests[1:] {
-			limit, ok := limits[r.name+" "+c.server.name]
-			ratio := float64(turns.Median(c.results, cpuUsed)) / float64(turns.Median(r.contests[0].results, cpuUsed))
-			if ok && ratio > limit {
-				errs = append(errs, fmt.Errorf("%s, %s: %.2f of nginx's processor time, %.2f at most", r.name, c.server.name, ratio, limit))
-			}
+// guard fails if a row has become slow. Rows that seem so are measured again before.
+func guard(all []*row, dir string) error {
+	judge := func() (verdicts []turns.Verdict) {
+		for _, r := range all {
+			verdicts = append(verdicts, r.verdicts()...)
+		}
+		return verdicts
+	}
+	verdicts, err := turns.Settle(judge, func() error {
+		return measure(slices.DeleteFunc(slices.Clone(all), func(r *row) bool { return !turns.AnySlow(r.verdicts()) }), dir)
+	})
+	if err != nil {
+		return err
+	}
+	return turns.Check(os.Stdout, verdicts, *trial)
+}
+
+// verdicts are of the servers that are guarded.
+func (r *row) verdicts() (all []turns.Verdict) {
+	for _, c := range r.contests[1:] {
+		name := r.name + ", " + c.server.name
+		if was, ok := seen[name]; ok {
+			all = append(all, turns.Judge(name, cpus(c.results), cpus(r.contests[0].results), was))
 		}
 	}
-	return errors.Join(errs...)
+	return all
+}
+
+func cpus(results []result) []time.Duration {
+	all := make([]time.Duration, len(results))
+	for i, r := range results {
+		all[i] = r.cpu
+	}
+	return all
 }

@@ -53,6 +53,9 @@ func (b *rig) rows() ([]*row, error) {
 	}
 	all = slices.DeleteFunc(all, func(r *row) bool { return !names.MatchString(r.name) })
 	for _, r := range all {
+		if guarded() { // the bare server is not judged
+			r.contests = slices.DeleteFunc(r.contests, func(c *contest) bool { return c.server.name == bareName })
+		}
 		if r.name == "index 304" {
 			if err := r.addTags(); err != nil {
 				return nil, err

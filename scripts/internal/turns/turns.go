@@ -8,7 +8,6 @@ package turns
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -29,9 +28,9 @@ type Way struct {
 	Prepare func() error      // before each run, not measured; nil: nothing
 	Run     func(*Cost) error // adds the commands that it runs
 
-	// Limit is the most processor time that it may take for each second of the first way's.
-	// 0: any.
-	Limit float64
+	// Seen is the processor time that it took for each second of the first way's when that was
+	// last measured, by which Guard judges. 0: it is not guarded.
+	Seen float64
 
 	costs []Cost
 }
@@ -108,19 +107,6 @@ func (w *Way) once(dir string) (c Cost, err error) {
 		return c, fmt.Errorf("syncing %s: %w", dir, err)
 	}
 	return c, w.Run(&c)
-}
-
-// Within reports the ways that took more processor time than their limits let them.
-func Within(rows []*Row) error {
-	var errs []error
-	for _, r := range rows {
-		for _, w := range r.Ways[1:] {
-			if ratio := w.ratio(r.Ways[0], cpu); w.Limit > 0 && ratio > w.Limit {
-				errs = append(errs, fmt.Errorf("%s, %s: %.2f of the processor time of %s, %.2f at most", r.Name, w.Name, ratio, r.Ways[0].Name, w.Limit))
-			}
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func wall(c Cost) time.Duration { return c.Wall }

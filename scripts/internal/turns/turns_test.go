@@ -17,7 +17,7 @@ func TestTable(t *testing.T) {
 	}
 	rows := []*Row{{Name: "copy", Per: 1000, Ways: []*Way{
 		{Name: "cp", costs: runs(time.Second, 100*time.Millisecond)},
-		{Name: "ours", costs: runs(10*time.Second, 150*time.Millisecond), Limit: 1.4},
+		{Name: "ours", costs: runs(10*time.Second, 150*time.Millisecond)},
 	}}}
 	var out bytes.Buffer
 	Table(&out, rows)
@@ -31,14 +31,6 @@ func TestTable(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(out.String())
-	}
-	want := "copy, ours: 1.50 of the processor time of cp, 1.40 at most"
-	if err := Within(rows); err == nil || err.Error() != want {
-		t.Errorf("Within = %v, want %s", err, want)
-	}
-	rows[0].Ways[1].Limit = 1.6
-	if err := Within(rows); err != nil {
-		t.Error(err)
 	}
 }
 
