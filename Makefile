@@ -126,9 +126,10 @@ bench-net: ## fetching 50 ms away over 1 Gbit/s: crates of 4.7 KB, of 60 KB, fro
 	$(GO) run ./scripts/benchnet -mean 60000 -duration 8s
 	$(GO) run ./scripts/benchnet -budget 800 -duration 5s
 
-bench-tools: ## what bench-all compares with, for Debian: root, cargo and pip; panamax is built for minutes. v1.1.0 is built from its sources
+bench-tools: ## what bench-all compares with, for Debian: root, cargo and pip; panamax and get-all-crates are built for minutes. v1.1.0 is built from its sources
 	apt-get install -y curl git nginx openssl wrk zstd
 	cargo install panamax
+	scripts/rivals/get-all-crates.sh "$${CARGO_HOME:-$$HOME/.cargo}"
 	pip install romt
 
 SCALE ?= small

@@ -9,7 +9,7 @@
 //	go run ./scripts/bench                        # 84,780 crates of 2 KB median
 //	go run ./scripts/bench -n 20000 -median 37000 # fewer, larger
 //	go run ./scripts/bench -n 10000 -latency 50ms -rate 1000 # from afar, at 1 Gbit/s
-//	go run ./scripts/bench -rivals -v110 DIR      # beside panamax, romt, v1.1.0
+//	go run ./scripts/bench -rivals -v110 DIR      # beside panamax, get-all-crates, romt, v1.1.0
 //
 // With -faults it does without curl, and shows what one run comes to if each of a
 // dozen faults hits that part of all requests (faults.go):
@@ -39,7 +39,7 @@ var (
 	program = flag.String("clonecratesio", "", "the `PROGRAM` (default: it is built)")
 	smoke   = flag.Bool("smoke", false, "exit 1 if a ratio of processor times is above its limit")
 	trial   = flag.Bool("trial", false, "exit 1 unless each ratio is above its limit: for a program that was made slower")
-	rivals  = flag.Bool("rivals", false, "measure other mirrors in place of curl: panamax and romt where they are, v1.1.0 with -v110")
+	rivals  = flag.Bool("rivals", false, "measure other mirrors in place of curl: panamax, get-all-crates and romt where they are, v1.1.0 with -v110")
 	v110    = flag.String("v110", "", "`folder` of the programs of CloneCratesio v1.1.0, for -rivals")
 	faults  = flag.Float64("faults", 0, "let each fault hit so many percent of all requests, and measure one run")
 

@@ -15,16 +15,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
-// A rival is a program that mirrors a stage into a folder. get-all-crates is none: it asks
-// no other host than crates.io.
+// A rival is a program that mirrors a stage into a folder.
 type rival struct {
 	name     string
 	commands func(s stage, folder string) ([]*exec.Cmd, error)
 }
 
 // besideRivals measures ours and each other program that is here, by turns: everything
-// into an empty folder, nothing new, and one version in a hundred more. All but v1.1.0,
-// which wants a folder, read the index from a git repository.
+// into an empty folder, nothing new, and one version in a hundred more. All but v1.1.0
+// and get-all-crates, which want a folder, read the index from a git repository.
 func (b *bencher) besideRivals() error {
 	if err := b.prepare(); err != nil {
 		return err
@@ -125,13 +124,16 @@ func (b *bencher) rivals() []rival {
 	if path, err := exec.LookPath("panamax"); err == nil {
 		all = append(all, rival{"panamax", b.panamax(path)})
 	}
+	if path, err := exec.LookPath("get-all-crates"); err == nil {
+		all = append(all, rival{"get-all-crates, sync", b.getAllCrates(path)})
+	}
 	if path, err := exec.LookPath("romt"); err == nil {
 		all = append(all, rival{"romt", b.romt(path)})
 	}
 	if *v110 != "" {
 		all = append(all, rival{"v1.1.0", b.oldest(filepath.Join(*v110, "download-crates"))})
 	}
-	log.Printf("beside each other: %d programs of panamax, romt, v1.1.0 and ours twice", len(all))
+	log.Printf("beside each other: %d programs of panamax, get-all-crates, romt, v1.1.0 and ours twice", len(all))
 	return all
 }
 
@@ -147,6 +149,16 @@ func (b *bencher) panamax(path string) func(stage, string) ([]*exec.Cmd, error) 
 		config := fmt.Sprintf("[mirror]\nretries = 2\n[crates]\nsync = true\ndownload_threads = 64\nsource = %q\nsource_index = %q\nbase_url = \"http://panamax.example/crates\"\n",
 			b.base, "file://"+b.repository())
 		return []*exec.Cmd{exec.Command(path, "sync", folder)}, os.WriteFile(filepath.Join(folder, "mirror.toml"), []byte(config), 0o600)
+	}
+}
+
+// getAllCrates runs the program that scripts/rivals/get-all-crates.sh builds, and waits for
+// the disk, as ours does by itself.
+func (b *bencher) getAllCrates(path string) func(stage, string) ([]*exec.Cmd, error) {
+	return func(s stage, folder string) ([]*exec.Cmd, error) {
+		get := exec.Command(path, "--index", s.index, "--out", filepath.Join(folder, "crates"))
+		get.Env = append(os.Environ(), "CRATES_BASE_URL="+b.base)
+		return []*exec.Cmd{get, exec.Command("sync", "-f", folder)}, nil
 	}
 }
 

@@ -180,7 +180,7 @@ func benches() []bench {
 			"curl", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d", n(20_000, 84_780), n(3, 5))},
 		{"From afar, beside curl", "50 ms there and back, 1 Gbit/s in all: curl with fixed numbers of connections.",
 			"curl", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d -latency 50ms -rate 1000", n(4_000, 84_780), n(1, 3))},
-		{"Beside panamax, romt and v1.1.0", "Each reads the index from a git repository on this machine, v1.1.0 from a folder. Left out are those that are not installed (panamax, romt; v1.1.0 is in `V110=DIR`), and get-all-crates, which asks no other host than crates.io: what it once took is [below](#beside-other-mirrors).",
+		{"Beside panamax, get-all-crates, romt and v1.1.0", "Each reads the index from a git repository on this machine, get-all-crates and v1.1.0 from a folder. get-all-crates asks no other host than crates.io: one line of it was changed (`scripts/rivals/get-all-crates.sh`), and `sync -f` runs after it, because ours is durable when it ends. Those that are not installed are left out; v1.1.0 is in `V110=DIR`.",
 			"git", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d -rivals -v110 \"$V110\"", n(10_000, 84_780), n(1, 3))},
 		{"Limits and protocols", "TLS over one line of 1 Gbit/s, 50 ms away: crates of 4.7 KB, of 60 KB, and a server that says 429 beyond 800 requests a second.",
 			"", "benchnet && benchnet -mean 60000 -duration 8s && benchnet -budget 800 -duration 5s"},
