@@ -191,6 +191,7 @@ func benches() []bench {
 		{"What is held: nothing new, verify, extract, starts", "", "git tar zstd", local + " -rows '^(nothing|hash|extract|[0-9]+ starts)'"},
 		{"serve, beside nginx", "", "nginx wrk git", fmt.Sprintf("benchserve -dir $DIR -versions %d -rounds %d -duration %ds", n(600, 2000), n(3, 5), n(2, 3))},
 		{"cargo fetch, beside nginx", "", "nginx cargo openssl git", fmt.Sprintf("benchserve -dir $DIR -cargo %d -rounds %d", n(100, 417), n(3, 5))},
+		{"cargo fetch from 20 ms away, beside nginx", "", "nginx cargo openssl git", fmt.Sprintf("benchserve -dir $DIR -cargo %d -rounds %d -latency 20ms", n(100, 417), n(3, 5))},
 		{"replicate, beside curl", "", "curl git", fmt.Sprintf("benchreplicate -dir $DIR -gb 1 -rounds %d", n(3, 5))},
 		{"What the program is made of", "", "go", "weigh && echo && weigh -nomethods | head -1"},
 	}
