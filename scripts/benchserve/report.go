@@ -38,11 +38,11 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 // by row and server, with the short rounds of "make bench-smoke".
 var seen = map[string]float64{
 	"index 200, loose":     1.1,
-	"index 304, loose":     1.12,
-	"crate small, loose":   1.5,
+	"index 304, loose":     1.04,
+	"crate small, loose":   1.45,
 	"crate small, bundled": 1.35,
-	"crate large, loose":   1.28,
-	"crate large, bundled": 1.6,
+	"crate large, loose":   1.17,
+	"crate large, bundled": 1.48,
 }
 
 // guard fails if a row has become slow. Rows that seem so are measured again before.

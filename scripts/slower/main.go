@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -62,12 +63,19 @@ func follow(p *os.Process, signals <-chan os.Signal, ended <-chan struct{}) {
 	}
 }
 
-// burn takes processor time until this process has taken its share of what the program did.
+// burn takes processor time until this process has taken its share of what the program did. On
+// a busy machine one thread gets too little for that beside a server that has two.
 func burn(program time.Duration) {
-	for used(syscall.RUSAGE_SELF) < time.Duration(more*float64(program)) {
-		for began := time.Now(); time.Since(began) < 100*time.Microsecond; {
-		}
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for used(syscall.RUSAGE_SELF) < time.Duration(more*float64(program)) {
+				for began := time.Now(); time.Since(began) < 100*time.Microsecond; {
+				}
+			}
+		})
 	}
+	wg.Wait()
 }
 
 // used is what this process or its children that have ended took.
