@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/url"
 	"path/filepath"
@@ -19,9 +20,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// batchSize bounds a batch: some 10 MB of results, and the work that is lost if the process
-// is killed.
-const batchSize = 16384
+// batchSize bounds a batch: some 6 MB of results, as many more that wait for the commit to
+// end, and the work that is lost if the process is killed.
+const batchSize = 8192
 
 // commitAll commits results in batches until r.results is closed: when a batch
 // is full, and every Interval.
@@ -193,15 +194,15 @@ func evidence(e *upstream.Evidence) string {
 	return fmt.Sprintf("%s; body: %.500q", e.Headers(), e.Body)
 }
 
-// records returns the lines of the manifest for the batch: one for each item of the plan.
-func (r *run) records(batch []*result) []runlog.Record {
-	r.recs = r.recs[:0]
-	for _, res := range batch {
-		if res.outcome < takenOver {
-			r.recs = append(r.recs, r.record(res))
+// records yields the lines of the manifest for the batch: one for each item of the plan.
+// Each takes the place of the one before: all at once would take as much as the results.
+func (r *run) records(batch []*result) iter.Seq[*runlog.Record] {
+	return runlog.Each(batch, func(res *result) (rec runlog.Record, ok bool) {
+		if ok = res.outcome < takenOver; ok {
+			rec = r.record(res)
 		}
-	}
-	return r.recs
+		return rec, ok
+	})
 }
 
 func (r *run) record(res *result) runlog.Record {

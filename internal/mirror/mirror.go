@@ -18,6 +18,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"time"
 
@@ -50,7 +51,7 @@ type Catalog interface {
 
 // Manifest is the part of runlog.Writer that a run uses.
 type Manifest interface {
-	Append(records []runlog.Record) error
+	Append(records iter.Seq[*runlog.Record]) error
 }
 
 // Config configures a run.
@@ -170,9 +171,8 @@ type run struct {
 	summary *Summary           // only the committer writes it while it runs
 	refused map[crate.ID]error // refused by the store, results still to come; belongs to the committer
 	bundles ledger
-	pass    *pass           // the current one
-	later   *plan.Spool     // items deferred by the pass; nil: none. Belongs to the committer
-	recs    []runlog.Record // buffer for the records of a batch; belongs to the committer
+	pass    *pass       // the current one
+	later   *plan.Spool // items deferred by the pass; nil: none. Belongs to the committer
 }
 
 // committing runs a part of the run beside a committer, and returns once its results are

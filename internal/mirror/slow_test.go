@@ -3,6 +3,7 @@ package mirror
 import (
 	"bytes"
 	"context"
+	"iter"
 	"log/slog"
 	"strings"
 	"testing"
@@ -58,4 +59,4 @@ type taker struct{ Catalog }
 
 func (taker) Commit(context.Context, catalog.Batch) error { return nil }
 
-func (taker) Append([]runlog.Record) error { return nil }
+func (taker) Append(iter.Seq[*runlog.Record]) error { return nil }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"strings"
 	"syscall"
@@ -27,10 +28,22 @@ func record(n int) Record {
 	}
 }
 
+// each yields records in the memory of one, as the mirror does.
+func each(records ...Record) iter.Seq[*Record] {
+	return func(yield func(*Record) bool) {
+		var r Record
+		for _, r = range records {
+			if !yield(&r) {
+				return
+			}
+		}
+	}
+}
+
 func write(t *testing.T, fsys durable.FS, records ...Record) {
 	t.Helper()
 	w := Create(fsys, "m.jsonl")
-	if err := errors.Join(w.Append(records), w.Close()); err != nil {
+	if err := errors.Join(w.Append(each(records...)), w.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -84,7 +97,7 @@ func TestC33Stream(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := Stream(f)
-	if err := errors.Join(w.Append([]Record{record(1)}), w.Append([]Record{record(2)}), w.Close()); err != nil {
+	if err := errors.Join(w.Append(each(record(1))), w.Append(each(record(2))), w.Close()); err != nil {
 		t.Fatal(err)
 	}
 	data := content(t, mem, "stream")
@@ -296,7 +309,7 @@ func TestSetAsideSurvivesPowerCuts(t *testing.T) {
 			cuts++
 			wreck := mem.Crash(rnd)
 			w := Create(wreck, "m.jsonl")
-			if err := errors.Join(w.Append([]Record{record(9)}), w.Close()); err != nil {
+			if err := errors.Join(w.Append(each(record(9))), w.Close()); err != nil {
 				t.Fatalf("after a power cut at %v: %v", op, err)
 			}
 			found := false
@@ -327,15 +340,15 @@ func TestC12AppendFails(t *testing.T) {
 			}
 			return durabletest.Fault{}
 		}), "m.jsonl")
-		if err := w.Append([]Record{record(1)}); err != nil {
+		if err := w.Append(each(record(1))); err != nil {
 			t.Fatal(err)
 		}
 		armed = true
-		if err := w.Append([]Record{record(2)}); !errors.Is(err, syscall.EIO) {
+		if err := w.Append(each(record(2))); !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s fails: Append = %v", kind, err)
 		}
 		armed = false
-		if err := w.Append([]Record{record(3)}); !errors.Is(err, syscall.EIO) {
+		if err := w.Append(each(record(3))); !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s failed: the next Append = %v, want the same error", kind, err)
 		}
 		got, _ := readAll(content(t, mem, "m.jsonl"))
@@ -363,7 +376,7 @@ func TestLargeBatch(t *testing.T) {
 		}
 		return durabletest.Fault{}
 	}), "m.jsonl")
-	if err := w.Append(many); err != nil || writes < 3 {
+	if err := w.Append(each(many...)); err != nil || writes < 3 {
 		t.Fatalf("%d writes, error %v", writes, err)
 	}
 	whole := content(t, mem, "m.jsonl")
@@ -372,10 +385,10 @@ func TestLargeBatch(t *testing.T) {
 		t.Errorf("%d of %d records are readable, errors %v", len(got), len(many), errs)
 	}
 	fails = writes + 2
-	if err := w.Append(many); !errors.Is(err, syscall.EIO) {
+	if err := w.Append(each(many...)); !errors.Is(err, syscall.EIO) {
 		t.Errorf("the second write fails: %v", err)
 	}
-	if err := w.Append(many[:1]); !errors.Is(err, syscall.EIO) {
+	if err := w.Append(each(many[:1]...)); !errors.Is(err, syscall.EIO) {
 		t.Errorf("after that: %v", err)
 	}
 	left := content(t, mem, "m.jsonl")
@@ -387,7 +400,7 @@ func TestLargeBatch(t *testing.T) {
 func FuzzManifestLine(f *testing.F) {
 	mem := durabletest.NewMem()
 	w := Create(mem, "m.jsonl")
-	if err := w.Append([]Record{record(1), record(2)}); err != nil {
+	if err := w.Append(each(record(1), record(2))); err != nil {
 		f.Fatal(err)
 	}
 	data, err := durable.ReadFile(mem, "m.jsonl", 1<<20)

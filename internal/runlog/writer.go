@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
@@ -45,54 +46,75 @@ func (w *Writer) begin() (err error) {
 	return w.fsys.SyncDir(parent(w.name))
 }
 
-// Append writes records and makes them durable. If it fails, it cuts the manifest back to
-// the last complete record, as far as that is still possible, and every later call returns
-// the same error.
-func (w *Writer) Append(records []Record) error {
-	if w.err != nil || len(records) == 0 {
+// Append writes records and makes them durable. It keeps no record. If it fails, it cuts the
+// manifest back to the last complete record, as far as that is still possible, and every later
+// call returns the same error.
+func (w *Writer) Append(records iter.Seq[*Record]) error {
+	if w.err != nil {
 		return w.err
 	}
-	if w.file == nil {
-		if err := w.begin(); err != nil {
-			return w.fail(err)
-		}
-	}
-	chain := w.chain
 	n, err := w.write(records)
-	if err == nil {
+	if err == nil && n > 0 {
 		err = w.file.Sync()
 	}
 	if err != nil {
 		if n > 0 {
 			_ = w.file.Truncate(w.size) // best effort: a torn end is allowed
 		}
-		w.chain = chain
 		return w.fail(err)
 	}
 	w.size += n
 	return nil
 }
 
-// atOnce is the number of bytes after which lines are written: a batch of the mirror has a
-// dozen times as many.
+// Each yields the records of items, for those that have one. Each record overwrites the
+// previous one.
+func Each[T any](items []T, recordOf func(T) (rec Record, ok bool)) iter.Seq[*Record] {
+	return func(yield func(*Record) bool) {
+		var rec Record
+		for _, item := range items {
+			var ok bool
+			if rec, ok = recordOf(item); ok && !yield(&rec) {
+				return
+			}
+		}
+	}
+}
+
+// atOnce is the number of bytes after which lines are written: a batch of the mirror has half
+// a dozen times as many.
 const atOnce = 1 << 20
 
 // write writes the lines of records, and returns the number of bytes written, even with an
 // error.
-func (w *Writer) write(records []Record) (written int64, err error) {
+func (w *Writer) write(records iter.Seq[*Record]) (written int64, err error) {
 	w.buf = w.buf[:0]
-	for i := range records {
-		w.encode(&records[i])
-		if len(w.buf) < atOnce && i < len(records)-1 {
+	for r := range records {
+		if w.file == nil {
+			if err := w.begin(); err != nil {
+				return 0, err
+			}
+		}
+		if w.encode(r); len(w.buf) < atOnce {
 			continue
 		}
-		n, err := w.file.Write(w.buf)
-		if written += int64(n); err != nil {
+		n, err := w.flush()
+		if written += n; err != nil {
 			return written, err
 		}
-		w.buf = w.buf[:0]
 	}
-	return written, nil
+	n, err := w.flush()
+	return written + n, err
+}
+
+// flush writes the lines in w.buf, and returns the number of bytes written.
+func (w *Writer) flush() (written int64, err error) {
+	if len(w.buf) == 0 {
+		return 0, nil
+	}
+	n, err := w.file.Write(w.buf)
+	w.buf = w.buf[:0]
+	return int64(n), err
 }
 
 func (w *Writer) fail(err error) error {

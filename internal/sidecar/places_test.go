@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,7 +96,7 @@ func TestPlacesOfManyCrates(t *testing.T) {
 func TestPlacesOfOurManifest(t *testing.T) {
 	disk := mem()
 	w := runlog.Create(disk, "m.jsonl")
-	if err := w.Append([]runlog.Record{{Crate: "ab", Version: "1.0.0", Storage: runlog.Filesystem, OK: true}}); err != nil {
+	if err := w.Append(slices.Values([]*runlog.Record{{Crate: "ab", Version: "1.0.0", Storage: runlog.Filesystem, OK: true}})); err != nil {
 		t.Fatal(err)
 	}
 	f, err := disk.Open("m.jsonl")
