@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -187,25 +186,23 @@ func TestCheckPackWaits(t *testing.T) {
 	mem := durabletest.NewMem()
 	all := versions(t, "serde", 2, 300)
 	pack(t, mem, 0, all)
-	synctest.Test(t, func(t *testing.T) {
-		s := open(t, mem, func(cfg *Config) { cfg.Rebuilds, cfg.Waiting = 1, 1 })
-		release, err := s.turns.take(t.Context(), &ticket{clients: []string{"other"}}, 1)
-		must(t, err)
-		stopped, stop := context.WithCancel(t.Context())
-		results := make(chan []error)
-		for _, ctx := range []context.Context{stopped, t.Context(), t.Context()} {
-			go func() { results <- s.CheckPack(ctx, rowsOf(all), deep.Crates) }()
+	s := open(t, mem, func(cfg *Config) { cfg.Rebuilds, cfg.Waiting = 1, 1 })
+	release, err := s.turns.take(t.Context(), &ticket{clients: []string{"other"}}, 1)
+	must(t, err)
+	stopped, stop := context.WithCancel(t.Context())
+	results := make(chan []error)
+	for _, ctx := range []context.Context{stopped, t.Context(), t.Context()} {
+		go func() { results <- s.CheckPack(ctx, rowsOf(all), deep.Crates) }()
+	}
+	waitFor(t, func() bool { return s.turns.waitingNow() == 3 })
+	stop()
+	if errs := <-results; !errors.Is(errs[0], context.Canceled) || !errors.Is(errs[1], context.Canceled) {
+		t.Errorf("the one that was stopped: %v", errs)
+	}
+	release()
+	for range 2 {
+		if errs := <-results; badAt(errs) != nil {
+			t.Error(errs)
 		}
-		synctest.Wait() // they all stand in line
-		stop()
-		if errs := <-results; !errors.Is(errs[0], context.Canceled) || !errors.Is(errs[1], context.Canceled) {
-			t.Errorf("the one that was stopped: %v", errs)
-		}
-		release()
-		for range 2 {
-			if errs := <-results; badAt(errs) != nil {
-				t.Error(errs)
-			}
-		}
-	})
+	}
 }
