@@ -9,10 +9,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 )
 
-// An Address is where cargo finds a tree: http, https, or file.
+// An Address is the URL at which cargo finds a tree: http, https, or file.
 type Address string
 
-// ParseAddress checks the address of a tree, and takes slashes at its end away.
+// ParseAddress parses the address of a tree, and removes slashes at its end.
 func ParseAddress(s string) (Address, error) {
 	if !strings.HasPrefix(s, "file:") {
 		u, err := publicurl.Parse(s)
@@ -29,7 +29,7 @@ func ParseAddress(s string) (Address, error) {
 	return Address(s), nil
 }
 
-// AddressOf is the file: URL of a folder, whose path is absolute.
+// AddressOf returns the file: URL of a folder, whose path is absolute.
 func AddressOf(dir string) string {
 	dir = filepath.ToSlash(dir)
 	if !strings.HasPrefix(dir, "/") { // C:/mirror
@@ -38,11 +38,12 @@ func AddressOf(dir string) string {
 	return (&url.URL{Scheme: "file", Path: dir}).String()
 }
 
-// ByFile reports whether cargo will read the tree from a disk, and so its index as
-// a git repository.
+// ByFile reports whether cargo will read the tree from disk, and so its index as a git
+// repository.
 func (a Address) ByFile() bool { return strings.HasPrefix(string(a), "file:") }
 
-// CargoConfig is what cargo needs to take the tree for crates.io.
+// CargoConfig returns the configuration with which cargo uses the tree instead of
+// crates.io.
 func (a Address) CargoConfig() string {
 	if a.ByFile() {
 		return publicurl.CargoConfig(string(a) + "/" + GitDir)

@@ -9,13 +9,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// A Choice is a part of what a mirror shows, as a plan.Choice is.
+// A Choice selects a part of a mirror, like a plan.Choice.
 type Choice interface {
 	Crate(path string) bool
 	Entries(c *index.Crate) []bool
 }
 
-// Chosen is the part of a mirror that is chosen.
+// Chosen returns the selected part of a mirror.
 func Chosen(m Mirror, part Choice) Mirror { return chosen{m, part} }
 
 type chosen struct {
@@ -40,7 +40,7 @@ func (c chosen) Crate(ctx context.Context, name string) (*reader.Crate, error) {
 		shown.Entries = append(shown.Entries, all.Entries[i].Entry)
 	}
 	some := *all
-	some.Entries, some.Left = nil, 0 // what is not chosen is not lacking
+	some.Entries, some.Left = nil, 0 // versions that are not selected are not missing
 	for i, wanted := range c.part.Entries(&shown) {
 		if wanted {
 			some.Entries = append(some.Entries, all.Entries[i])

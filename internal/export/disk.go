@@ -9,15 +9,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// disk writes the tree: unfinished files into a folder of their own, which get
-// their names when they are durable. Only staging may be done concurrently.
+// disk writes the tree: unfinished files go to a separate folder, and get their names when
+// they are durable. Only staging may be done concurrently.
 type disk struct {
 	durable.FS
 	*durable.Batch
 	removed durable.Dirs // from which something was removed since syncRemoved
 }
 
-// openDisk clears away what an earlier run left unfinished.
+// openDisk removes what an earlier run left unfinished.
 func openDisk(out durable.FS, indexDir string) (*disk, error) {
 	d := &disk{out, durable.NewBatch(out, tempDir, durable.Together), durable.Dirs{}}
 	if err := d.Clear(); err != nil {
@@ -26,14 +26,13 @@ func openDisk(out durable.FS, indexDir string) (*disk, error) {
 	return d, out.MkdirAll(indexDir)
 }
 
-// name gives finished files their names, durably. Crate files are never replaced in a
-// mirror; what is here is a copy. It is not cut off by the end of a run: a batch is
-// little work.
+// name gives finished files their names, durably. It may replace crate files, because the
+// tree is a copy. The end of a run does not interrupt it: a batch is little work.
 func (d *disk) name(files []*durable.Staged) error {
 	return d.Commit(context.Background(), files, d.Replace)
 }
 
-// remove takes a file away, or a folder that is empty.
+// remove removes a file, or an empty folder.
 func (d *disk) remove(name string) error {
 	if err := d.Remove(name); err != nil {
 		return err
@@ -42,7 +41,7 @@ func (d *disk) remove(name string) error {
 	return nil
 }
 
-// syncRemoved makes it durable that files are gone.
+// syncRemoved makes removals durable.
 func (d *disk) syncRemoved() error {
 	if len(d.removed) == 0 {
 		return nil
@@ -52,7 +51,7 @@ func (d *disk) syncRemoved() error {
 	return d.SyncDirs(dirs)
 }
 
-// has reports whether a file has the content.
+// has reports whether a file has this content.
 func (d *disk) has(name string, content []byte) bool {
 	found, err := durable.ReadFile(d.FS, name, int64(len(content)))
 	return err == nil && bytes.Equal(found, content)

@@ -1,6 +1,5 @@
-// Package export makes a tree of a mirror that needs no program of ours: any
-// web server (nginx, S3) gives it to cargo with no rule of its own, and cargo
-// reads it from a disk by file://.
+// Package export makes a static tree of a mirror. Any web server (nginx, S3) can serve it
+// to cargo without special rules, and cargo can read it from disk through file://.
 //
 // # The tree
 //
@@ -10,50 +9,46 @@
 //	index.git                                index/ as a git repository, unless it is not wanted
 //	.clonecratesio-export/                   lock, unfinished files
 //
-// cargo takes the paths of crate files from the markers in config.json
-// ("{crate}/{crate}-{version}.crate"), so that they are names of plain files. It
-// sends the "+" of a version as it is. Every web server takes that for a "+",
-// but S3 for a space (crates.io#4891): such a file has a second name, with a
-// space.
+// The markers in config.json ("{crate}/{crate}-{version}.crate") make cargo use paths of
+// crate files that are names of regular files. cargo sends the "+" of a version unescaped.
+// Every web server reads it as "+", except S3, which reads it as a space (crates.io#4891):
+// such a file has a second name, with a space.
 //
-// cargo reads a sparse index by HTTP alone. By file:// it wants a git
-// repository, while "dl" may be a file:// URL.
+// cargo reads a sparse index only over HTTP. Through file:// it needs a git repository,
+// while "dl" may be a file:// URL.
 //
-// # What may be relied on
+// # Guarantees
 //
-// A crate file gets its name after its bytes were hashed. A line gets into the index
-// after its crate file is durable, and a line that is not shown any more is gone before
-// its crate file is. So at whatever instant a run ends, and for readers meanwhile, every
-// line leads to the bytes that it names, and the next run resumes from there: files that
-// are there with their size and whose line is in the tree, and index files whose content
-// is right, are not written again. Of a version that was published again, whose file has
-// its name already, the old line goes first: for an instant there is none. (index.git
-// follows at the end: until then, its line is that of the old bytes, and cargo refuses
-// the new ones.)
+// A crate file gets its name after its bytes were hashed. A line is added to the index
+// after its crate file is durable, and a line that is no longer shown is removed before its
+// crate file. So at any instant, during a run or after a kill, every line leads to the
+// bytes that it names, and the next run resumes: it does not write crate files again that
+// have their size and whose line is in the tree, nor index files with the right content. If
+// a version was published again, so that its file name is taken, its old line is removed
+// first: for an instant it has no line. (index.git follows at the end: until then it has
+// the line of the old bytes, and cargo rejects the new ones.)
 //
-// A tree is that of the index as it is whenever it is exported, or always that of one
-// commit of its past: [Config.AsOf]. The two are not mixed.
+// A tree follows the current index, or stays at one earlier commit: [Config.AsOf]. The two
+// are never mixed.
 //
-// The tree is ours: index files that are not what the mirror shows are replaced
-// or removed. Crate files stay, also those that no line names, unless
+// The tree is managed by this package: it replaces or removes index files that differ from
+// what the mirror shows. It keeps crate files, even those that no line names, unless
 // [Config.Prune] is set.
 //
-// Where the mirror has a loose file on the same file system, the tree gets a
-// hard link to it.
+// If the mirror has a loose file on the same file system, the tree gets a hard link to it.
 //
 // # In a bucket
 //
-// [RunBucket] makes the same tree of objects, without index.git. There each object is
-// durable when it was put, so crates need not wait for each other; of each, the order is
-// the same. What the index in the bucket has is remembered in a folder of this machine,
-// and forgotten before it changes. An object, .clonecratesio-export/export.json, says
-// which run was the last: a run that finds another one's there stops, and does not
-// believe what is remembered here.
+// [RunBucket] makes the same tree of objects, without index.git. Objects are durable once
+// they are put, so crates need not wait for each other; the order for each crate is the
+// same. A local folder records the content of the index in the bucket; entries are removed
+// from it before the index changes. An object, .clonecratesio-export/export.json, names the
+// last run: a run that finds another run's object stops, and ignores the local record.
 //
 // # Memory
 //
-// The names of crates and the paths of their index files, some 150 bytes a
-// crate: 30 MB for 200,000. A thousand crates are under way at a time.
+// It holds the names of crates and the paths of their index files, some 150 bytes per
+// crate: 30 MB for 200,000. A thousand crates are processed at a time.
 package export
 
 import (
@@ -76,9 +71,9 @@ import (
 
 // Names in the tree.
 const (
-	// StateDir keeps what is not for clients.
+	// StateDir holds files that are not for clients.
 	StateDir = ".clonecratesio-export"
-	// IndexDir is the sparse index: its URL is what cargo asks for.
+	// IndexDir is the sparse index: cargo is configured with its URL.
 	IndexDir = "index"
 	// GitDir is the same index as a bare git repository.
 	GitDir = "index.git"
@@ -88,59 +83,57 @@ const (
 	configName = IndexDir + "/config.json"
 )
 
-// Mirror is what is exported: a reader.View that shows what is held, or a
-// reader.Snapshot.
+// Mirror is what is exported: a reader.View that shows what is held, or a reader.Snapshot.
 type Mirror interface {
 	// Names returns the names of all crates that may be shown, in any order.
 	Names(ctx context.Context) ([]string, error)
-	// Crate returns what is shown of one. Errors: fs.ErrNotExist.
+	// Crate returns what is shown of a crate. Errors: fs.ErrNotExist.
 	Crate(ctx context.Context, name string) (*reader.Crate, error)
-	// OpenBytes opens the crate file of a line, whose bytes were hashed. Errors:
-	// fs.ErrNotExist; *reader.DamagedError.
+	// OpenBytes opens the verified crate file of a line. Errors: fs.ErrNotExist;
+	// *reader.DamagedError.
 	OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error)
 }
 
-// Config of [Run].
+// Config configures [Run].
 type Config struct {
 	Mirror Mirror
-	// Out is the folder of the tree, which [Prepare] has seen and whose lock the
-	// caller holds.
+	// Out is the folder of the tree, after [Prepare]. The caller holds its lock.
 	Out durable.FS
-	// Layout is where in the tree what is. Run refuses a tree of another: ErrLayout.
+	// Layout is the layout of the tree. Run rejects a tree with another one: ErrLayout.
 	Layout Layout
-	// PublicURL is where clients find the tree, without a slash at its end. It
-	// goes into config.json.
+	// PublicURL is where clients find the tree, without a slash at its end. It is written
+	// to config.json.
 	PublicURL string
-	// AsOf is the id of the commit of the index's past that Mirror shows; empty: it
-	// shows the index as it is now. Run refuses a tree of another: *PointError.
+	// AsOf is the earlier commit of the index that Mirror shows; empty: the current index.
+	// Run rejects a tree of another one: *PointError.
 	AsOf string
 	// Prune removes crate files that no line names.
 	Prune bool
-	// VerifyExisting hashes the crate files that are in the tree, and replaces
-	// those that are wrong. Otherwise their size is looked at.
+	// VerifyExisting hashes the crate files that are in the tree, and replaces wrong ones.
+	// Otherwise Run only checks their size.
 	VerifyExisting bool
-	// AcceptShrink takes index files away however many they are. Otherwise more
+	// AcceptShrink allows the removal of any number of index files. Otherwise removing more
 	// than index.MaxShrink percent is an error, and all stay.
 	AcceptShrink bool
-	// Log gets what an operator should know. If nil, nothing is logged.
+	// Log logs what an operator should know. If nil, nothing is logged.
 	Log *slog.Logger
-	// Progress gets the counts. If nil, they are not reported.
+	// Progress receives the counts. If nil, they are not reported.
 	Progress *Progress
 }
 
-// ErrEmpty: the mirror shows nothing. The tree stays as it was.
-var ErrEmpty = errors.New("the mirror holds nothing that its index names")
+// ErrEmpty says that the mirror shows nothing. The tree was not changed.
+var ErrEmpty = errors.New("the mirror holds no version that its index names")
 
-// run is one Run. Its fields do not change but for what Progress and the disk's
-// batch guard themselves; shown belongs to Run's goroutine.
+// run is the state of a Run. Its fields do not change, except Progress and the disk's
+// batch, which are safe for concurrent use, and shown, which only Run's goroutine uses.
 type run struct {
 	Config
 	disk  *disk
 	shown map[string]bool // index paths that the mirror shows
 }
 
-// Run brings the tree up to date with the mirror. What concerns single crates is in the
-// summary; an error means that the run could not continue.
+// Run updates the tree from the mirror. Problems with single crates are in the summary; an
+// error means that the run could not continue.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -201,12 +194,12 @@ func inBatches(ctx context.Context, p *Progress, names []string, batch func(cont
 // batchSize is how many crates become durable together.
 const batchSize = 1024
 
-// batch exports some crates: files are written side by side, then all get their
-// names, the crate files before the lines that name them.
+// batch exports some crates: it writes their files concurrently, and then names all of
+// them, the crate files before the lines that name them.
 func (r *run) batch(ctx context.Context, names []string) error {
 	staged := make([]staged, len(names))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // disks and cores are both waited for
+	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // they wait for both disks and cores
 	for i, name := range names {
 		g.Go(func() (err error) {
 			staged[i], err = r.stage(gctx, name)
@@ -220,8 +213,8 @@ func (r *run) batch(ctx context.Context, names []string) error {
 	return r.publish(staged)
 }
 
-// publish gives the files of a batch their names, in steps, each durable before the next:
-// lines that must go, crate files, lines.
+// publish names the files of a batch in steps, each durable before the next: remove lines,
+// crate files, new lines.
 func (r *run) publish(batch []staged) error {
 	for _, files := range []func(*staged) []*durable.Staged{
 		func(s *staged) []*durable.Staged { return s.without },
@@ -244,8 +237,8 @@ func (r *run) publish(batch []staged) error {
 	return nil
 }
 
-// name gives some files of each crate their names, durably, unless one that was to
-// have its name before could not get it.
+// name durably names files of each crate, except crates with a file that could not be named
+// in an earlier step.
 func (r *run) name(batch []staged, files func(*staged) []*durable.Staged) error {
 	var all []*durable.Staged
 	for i := range batch {
@@ -266,7 +259,7 @@ func (r *run) name(batch []staged, files func(*staged) []*durable.Staged) error 
 	return nil
 }
 
-// own tells the trouble of one crate from that of the disk, which it returns.
+// own records an error about one crate, and returns an error of the disk.
 func (r *run) own(err error, s *staged) error {
 	if err == nil || durable.IsBroken(err) {
 		return err
@@ -276,8 +269,8 @@ func (r *run) own(err error, s *staged) error {
 	return nil
 }
 
-// config writes config.json. A first run does so last: cargo takes nothing from
-// half a tree. It is staged, as all is, where a kill leaves nothing in the tree.
+// config writes config.json. A first run writes it last, since cargo uses nothing from a
+// tree without it. It is staged, so that a kill leaves no partial file in the tree.
 func (r *run) config() error {
 	name, body := r.index("config.json"), r.Layout.config(r.PublicURL)
 	if body == nil || r.disk.has(name, body) {
@@ -293,15 +286,15 @@ func (r *run) config() error {
 	return nil
 }
 
-// index is the path of a file of the index in the tree.
+// index returns the path of an index file in the tree.
 func (r *run) index(name string) string { return path.Join(r.Layout.indexDir(), name) }
 
-// configJSON tells cargo where crate files are.
+// configJSON returns the config.json that tells cargo where crate files are.
 func configJSON(publicURL string) []byte {
 	return fmt.Appendf(nil, "{\n\t\"dl\": %q\n}\n", publicURL+"/"+cratesDir+"/{crate}/{crate}-{version}"+crate.Ext)
 }
 
-// fileNames are the names that a crate file has in the tree.
+// fileNames returns the names of a crate file in the tree.
 func fileNames(id crate.ID) []string {
 	name := id.FileName()
 	if strings.Contains(name, "+") {
@@ -310,5 +303,5 @@ func fileNames(id crate.ID) []string {
 	return []string{name}
 }
 
-// folderOf is the folder of a crate's files.
+// folderOf returns the folder of a crate's files.
 func folderOf(name string) string { return path.Join(cratesDir, name) }

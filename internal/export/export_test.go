@@ -35,9 +35,9 @@ func TestMain(m *testing.M) {
 // fake is a mirror of a registry in memory.
 type fake struct {
 	reg     *simreg.Registry
-	wrong   crate.ID // its bytes are not those that were hashed
+	wrong   crate.ID // its bytes are wrong
 	damaged crate.ID
-	another crate.ID // was published again: as many bytes, but others
+	another crate.ID // was published again: with as many, but different bytes
 }
 
 // bytes returns the crate file of a version and its checksum.
@@ -121,7 +121,7 @@ func export(t *testing.T, m Mirror, out durable.FS, change func(*Config)) (*Summ
 	return Run(t.Context(), cfg)
 }
 
-// checkTree wants every line to lead to the bytes that it names, and returns the
+// checkTree checks that every line leads to the bytes that it names, and returns the
 // versions that lines name and all files of crates/.
 func checkTree(t *testing.T, tree durable.Reader) (lines, files []string) {
 	t.Helper()
@@ -166,7 +166,7 @@ func walk(t *testing.T, tree durable.Reader, dir string, f func(name string)) {
 	}
 }
 
-// What wantAfter names is the tree of after, pruned.
+// wantAfter is the tree of after, pruned.
 var (
 	wantLines = []string{"bar 0.1.0+b", "foo 1.0.0", "foo 1.2.0", "new-one 1.0.0"}
 	wantFiles = []string{"bar/bar-0.1.0 b.crate", "bar/bar-0.1.0+b.crate", "foo/foo-1.0.0.crate", "foo/foo-1.2.0.crate", "new-one/new-one-1.0.0.crate"}
@@ -204,7 +204,7 @@ func TestExport(t *testing.T) {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 
-	// Lines go, files stay until they are pruned.
+	// Lines are removed, files stay until they are pruned.
 	if _, err := export(t, newFake(after), tree, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -218,8 +218,8 @@ func TestExport(t *testing.T) {
 	wantAfter(t, tree)
 }
 
-// H17: a version that was published again has another line and a file of the same
-// name, here even of the same size.
+// H17: a version that was published again has another line and a file of the same name,
+// here even of the same size.
 func TestH17PublishedAgain(t *testing.T) {
 	tree, m := durabletest.NewMem(), newFake(before)
 	if _, err := export(t, m, tree, nil); err != nil {
@@ -271,7 +271,7 @@ func TestAsOf(t *testing.T) {
 	}
 }
 
-// H5, H13: a crate that cannot be given out costs its line, and nothing else.
+// H5, H13: a crate that cannot be served loses its line; all others are exported.
 func TestH5H13Damaged(t *testing.T) {
 	for name, damage := range map[string]func(f *fake, id crate.ID){
 		"told by the mirror":   func(f *fake, id crate.ID) { f.damaged = id },
@@ -289,7 +289,7 @@ func TestH5H13Damaged(t *testing.T) {
 	}
 }
 
-// A mirror that has lost most of what it held empties no export.
+// A mirror that has lost most of its crates does not empty an export.
 func TestShrink(t *testing.T) {
 	tree := durabletest.NewMem()
 	if _, err := export(t, newFake(before), tree, nil); err != nil {
@@ -309,7 +309,7 @@ func TestShrink(t *testing.T) {
 	}
 }
 
-// A folder that is not ours is not touched.
+// A folder that is not an export is not touched.
 func TestForeignFolder(t *testing.T) {
 	tree := durabletest.NewMem()
 	if err := durable.WriteFile(tree, "precious", nil); err != nil {
@@ -323,8 +323,8 @@ func TestForeignFolder(t *testing.T) {
 	}
 }
 
-// Whenever power is lost, every line on the disk leads to its bytes, and the next
-// run makes the tree what it should be.
+// Whenever the power fails, every line on the disk leads to its bytes, and the next run
+// completes the tree.
 func TestC3PowerCuts(t *testing.T) {
 	crashes := 20 // after each operation
 	if !*durabletest.Thorough {

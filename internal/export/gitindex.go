@@ -12,13 +12,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// publishGit makes what is in the folder dir the newest commit of the bare
-// repository gitDir, which is made if it is not there: an index as cargo reads it
-// by file://, and cargo before 1.68 by git's dumb HTTP, for which the repository
-// has what it would tell a client in files (update-server-info). Nothing is committed
-// if nothing has changed. Both paths must be absolute. Lock keeps everybody else from writing to either, so that locks that
-// a git left behind when it was killed can be removed; the gits that are run hold
-// it too. Errors: [exec.ErrNotFound] without git.
+// publishGit commits the content of the folder dir to the bare repository gitDir, which it
+// creates if absent: an index as cargo reads it through file://, and cargo before 1.68 over
+// git's dumb HTTP, for which the repository needs files from update-server-info. It commits
+// nothing if nothing changed. Both paths must be absolute. The lock excludes all other
+// writers, so publishGit may remove lock files that a killed git left behind; the git
+// processes that it runs inherit the lock. Errors: [exec.ErrNotFound] without git.
 func publishGit(ctx context.Context, gitDir, dir string, lock *durable.Lockfile) (changed bool, err error) {
 	p := &publisher{
 		gitDir: gitDir, read: &git.Repository{Dir: gitDir},
@@ -26,7 +25,7 @@ func publishGit(ctx context.Context, gitDir, dir string, lock *durable.Lockfile)
 	}
 	changed, err = p.publish(ctx)
 	if err == nil {
-		_, err = p.git(ctx, "update-server-info") // also if an earlier version of ours has not
+		_, err = p.git(ctx, "update-server-info") // also if an earlier version of ours did not
 	}
 	if given := durable.GiveAway(gitDir); err == nil {
 		err = given
@@ -83,18 +82,18 @@ func (p *publisher) publish(ctx context.Context) (changed bool, err error) {
 	return true, err
 }
 
-// makeReady makes a repository, or removes the locks that a git left in it.
+// makeReady creates the repository, or removes lock files that a killed git left in it.
 func (p *publisher) makeReady(ctx context.Context) error {
 	for _, lock := range []string{"index.lock", "HEAD.lock", published + ".lock"} {
 		if err := os.Remove(filepath.Join(p.gitDir, lock)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	// An empty template: no files to ignore. init takes no work tree.
+	// An empty template, since no files are to be ignored. init takes no work tree.
 	if _, err := p.write.Run(ctx, "init", "--quiet", "--bare", "--template=", p.gitDir); err != nil {
 		return err
 	}
-	if filepath.Base(p.gitDir) == ".git" { // a user may look at it as a work tree
+	if filepath.Base(p.gitDir) == ".git" { // a user may use it as a work tree
 		if _, err := p.git(ctx, "config", "core.bare", "false"); err != nil {
 			return err
 		}
@@ -103,12 +102,12 @@ func (p *publisher) makeReady(ctx context.Context) error {
 	return err
 }
 
-// addAll has git take every file byte for byte, whatever the user's configuration
-// says of line ends and of files to ignore. Objects are synced together.
+// addAll makes git add every file unchanged, whatever the user configured for line endings
+// and ignored files. Objects are synced together.
 var addAll = []string{
 	"-c", "core.autocrlf=false", "-c", "core.attributesFile=", "-c", "core.looseCompression=1", "-c", "core.fsyncMethod=batch",
 	"add", "--all", "--force", ".",
 }
 
-// signature is who commits: not a person.
+// signature is the committer, which is not a person.
 var signature = []string{"-c", "user.name=clonecratesio", "-c", "user.email=clonecratesio@localhost", "-c", "commit.gpgSign=false"}

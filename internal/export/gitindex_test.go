@@ -14,9 +14,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
-// What is published is there byte for byte, changes and removals too, whatever
-// the user's git is told to do with files; a git that was killed leaves nothing
-// in the way.
+// Files are published byte for byte, also changes and removals, whatever the user's git
+// configuration says; a killed git leaves no obstacle.
 func TestPublishGit(t *testing.T) {
 	home := t.TempDir()
 	indextest.Git(t, home, "version")
@@ -84,7 +83,7 @@ func TestPublishGit(t *testing.T) {
 	}
 }
 
-// dumb serves a folder as any web server does, and returns its URL.
+// dumb serves a folder like any web server, and returns its URL.
 func dumb(t *testing.T, dir string) string {
 	t.Helper()
 	s := httptest.NewServer(http.FileServer(http.Dir(dir)))

@@ -8,13 +8,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 )
 
-// Layout is where in a tree what is: as in the package comment, or as another program
-// has it.
+// Layout is the arrangement of files in a tree: that of the package comment, or of another
+// program.
 type Layout uint8
 
 const (
 	Static Layout = iota
-	// Panamax is the tree of a panamax mirror, which "panamax serve" gives out:
+	// Panamax is the tree of a panamax mirror, which "panamax serve" serves:
 	//
 	//	crates.io-index/                                         a git work tree
 	//	crates/{prefix}/{crate}/{version}/{crate}-{version}.crate
@@ -27,7 +27,7 @@ const (
 	LocalRegistry
 )
 
-// layoutNames are the words of users.
+// layoutNames are the names that users write.
 var layoutNames = [...]string{Static: "static", Panamax: "panamax", LocalRegistry: "local-registry"}
 
 func (l Layout) String() string { return layoutNames[l] }
@@ -42,7 +42,7 @@ func ParseLayout(text string) (Layout, error) {
 	return 0, fmt.Errorf("%q is none of static, panamax, local-registry", text)
 }
 
-// indexDir is the folder of the index.
+// indexDir returns the folder of the index.
 func (l Layout) indexDir() string {
 	if l == Panamax {
 		return "crates.io-index"
@@ -50,7 +50,7 @@ func (l Layout) indexDir() string {
 	return IndexDir
 }
 
-// gitDir is the repository of the index; empty: there is none.
+// gitDir returns the repository of the index, or "" if there is none.
 func (l Layout) gitDir() string {
 	switch l {
 	case Panamax:
@@ -61,7 +61,7 @@ func (l Layout) gitDir() string {
 	return GitDir
 }
 
-// files are the paths that a crate file has.
+// files returns the paths of a crate file.
 func (l Layout) files(id crate.ID) (paths []string) {
 	switch l {
 	case Panamax:
@@ -75,7 +75,7 @@ func (l Layout) files(id crate.ID) (paths []string) {
 	return paths
 }
 
-// prefix is the folder of an index path in the case of the name, as cargo makes it of
+// prefix returns the folder of an index path in the case of the name, like cargo's
 // {prefix}.
 func prefix(name string) string {
 	switch len(name) {
@@ -87,7 +87,7 @@ func prefix(name string) string {
 	return name[:2] + "/" + name[2:4]
 }
 
-// config is config.json; nil: there is none.
+// config returns config.json, or nil if there is none.
 func (l Layout) config(publicURL string) []byte {
 	switch l {
 	case Panamax:
@@ -99,8 +99,8 @@ func (l Layout) config(publicURL string) []byte {
 	return configJSON(publicURL)
 }
 
-// CargoConfig is what cargo needs to take the tree, which is in dir and served at an
-// address, for crates.io.
+// CargoConfig returns the configuration with which cargo uses the tree in dir, served at an
+// address, instead of crates.io.
 func (l Layout) CargoConfig(a Address, dir string) string {
 	switch {
 	case l == LocalRegistry:
@@ -108,7 +108,7 @@ func (l Layout) CargoConfig(a Address, dir string) string {
 	case l == Panamax && a.ByFile():
 		return publicurl.CargoConfig(string(a) + "/" + l.indexDir())
 	case l == Panamax:
-		return publicurl.CargoConfig(string(a) + "/git/" + l.indexDir()) // where panamax serve has it
+		return publicurl.CargoConfig(string(a) + "/git/" + l.indexDir()) // where panamax serve offers it
 	}
 	return a.CargoConfig()
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// files lists a tree, without what is not for clients.
+// files lists a tree, without files that are not for clients.
 func files(t *testing.T, tree durable.Reader) (names []string) {
 	walk(t, tree, ".", func(name string) {
 		if !strings.HasPrefix(name, StateDir) {
@@ -25,8 +25,8 @@ func files(t *testing.T, tree durable.Reader) (names []string) {
 	return names
 }
 
-// Each layout has its files where the programs look for them, which real ones made
-// (make trees), and only that layout is written to a tree.
+// Each layout has its files where the programs look for them, as in trees that those
+// programs made (make trees), and a tree accepts only its own layout.
 func TestLayouts(t *testing.T) {
 	for layout, want := range map[Layout][]string{
 		LocalRegistry: {
@@ -73,7 +73,7 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// What the index does not name any more goes when asked for, and nothing else of the
+// Files that the index no longer names are removed on request, and nothing else in the
 // folder.
 func TestPruneLocalRegistry(t *testing.T) {
 	mem := durabletest.NewMem()
@@ -94,7 +94,7 @@ func TestPruneLocalRegistry(t *testing.T) {
 	}
 }
 
-// only chooses one version.
+// only selects one version.
 type only crate.ID
 
 func (o only) Crate(path string) bool { return path == crate.IndexPath(o.Name) }
@@ -106,7 +106,7 @@ func (o only) Entries(c *index.Crate) (chosen []bool) {
 	return chosen
 }
 
-// A chosen part is all that is exported.
+// Only the selected part is exported.
 func TestChosen(t *testing.T) {
 	mem := durabletest.NewMem()
 	m := Chosen(newFake(before), only{Name: "foo", Version: "1.1.0"})

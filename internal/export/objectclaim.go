@@ -12,14 +12,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// claimName is the object that names the run that wrote to the bucket last, and the
-// commit of the tree.
+// claimName is the object that names the last run that wrote to the bucket, and the commit
+// of the tree.
 const claimName = StateDir + "/export.json"
 
-// maxClaim bounds what is read of it.
+// maxClaim bounds its size in bytes.
 const maxClaim = 4096
 
-// ErrOvertaken: another run began to export to the bucket after this one.
+// ErrOvertaken says that another run began to export to the bucket after this one.
 var ErrOvertaken = errors.New("another export to this bucket has begun: let one machine do it")
 
 type claimed struct {
@@ -28,14 +28,14 @@ type claimed struct {
 	Run    string `json:"run"`
 }
 
-// bucketClaim is the claim of a run.
+// bucketClaim is a run's claim to a bucket.
 type bucketClaim struct {
 	to       bucket.Bucket
-	was, run string // which run's the bucket was and is; was is empty if it is new
+	was, run string // the previous and the current run; was is empty if the bucket is new
 	tag      bucket.Tag
 }
 
-// claimBucket makes the bucket this run's. Errors: *PointError; ErrForeign.
+// claimBucket claims the bucket for this run. Errors: *PointError; ErrForeign.
 func claimBucket(ctx context.Context, to bucket.Bucket, asOf string) (*bucketClaim, error) {
 	have, when, err := readClaim(ctx, to)
 	if err != nil {
@@ -73,7 +73,7 @@ func readClaim(ctx context.Context, to bucket.Bucket) (have claimed, when bucket
 	return have, bucket.Unchanged(o.Tag), nil
 }
 
-// isEmpty returns ErrForeign if there is anything in a bucket but what a probe left.
+// isEmpty returns ErrForeign if a bucket has any object except those of a probe.
 func isEmpty(ctx context.Context, to bucket.Bucket) error {
 	for o, err := range to.List(ctx, "") {
 		if err != nil {
@@ -86,7 +86,7 @@ func isEmpty(ctx context.Context, to bucket.Bucket) error {
 	return nil
 }
 
-// check fails once the bucket is another run's.
+// check returns an error once another run has claimed the bucket.
 func (c *bucketClaim) check(ctx context.Context) error {
 	o, err := c.to.Head(ctx, claimName)
 	if err == nil && o.Tag != c.tag || errors.Is(err, fs.ErrNotExist) {

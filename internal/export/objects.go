@@ -12,47 +12,45 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// BucketConfig is the Config of [RunBucket], where it is the same.
+// BucketConfig configures [RunBucket]. Fields of Config have the same meaning.
 type BucketConfig struct {
 	Mirror Mirror
-	// To is the bucket of the tree, with nothing else in it but below its prefix.
+	// To is the bucket of the tree. There must be no other objects below its prefix.
 	To bucket.Bucket
-	// State is a folder, whose lock the caller holds, that remembers what is in the
-	// bucket. If it is lost, or another machine has exported there since, the bucket's
-	// own index is read: a request a crate.
+	// State is a folder that records what is in the bucket; the caller holds its lock. If
+	// it is lost, or another machine has exported to the bucket since, the bucket's own
+	// index is read: one request per crate.
 	State          durable.FS
 	PublicURL      string
 	AsOf           string
 	Prune          bool
-	VerifyExisting bool // reads the crate files that are in the bucket, and replaces those that are wrong
+	VerifyExisting bool // read the crate files in the bucket, and replace wrong ones
 	AcceptShrink   bool
 	Log            *slog.Logger
 	Progress       *Progress
 }
 
-// Cache headers of objects: of crate files, that they never
-// change.
+// Cache headers: crate files never change.
 const (
 	cacheCrate, typeCrate = "public, max-age=31536000, immutable", "application/gzip"
 	cacheIndex, typeIndex = "public, max-age=60", "text/plain; charset=utf-8"
 	typeConfig            = "application/json"
 )
 
-// requests is how many go to the bucket at a time.
+// requests is how many requests to the bucket run at a time.
 const requests = 32
 
-// bucketRun is one RunBucket.
+// bucketRun is the state of a RunBucket.
 type bucketRun struct {
 	BucketConfig
 	claim *bucketClaim
 	state *objectState
-	shown map[string]bool // index paths that the mirror shows; of RunBucket's goroutine
+	shown map[string]bool // index paths that the mirror shows; used only by RunBucket's goroutine
 }
 
-// RunBucket brings a tree in a bucket up to date with the mirror, in the order that the
-// package comment promises: there is no index.git, and each object is durable when it
-// was put. One run at a time writes to a bucket: the one that began last, and the other
-// stops.
+// RunBucket updates a tree in a bucket from the mirror, in the order that the package
+// comment promises: there is no index.git, and each object is durable once it is put. If
+// two runs write to a bucket, the one that began first stops.
 func RunBucket(ctx context.Context, cfg BucketConfig) (*Summary, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -99,7 +97,7 @@ func (r *bucketRun) all(ctx context.Context) error {
 	return r.state.compact()
 }
 
-// open claims the bucket for this run, and finds out what is in it.
+// open claims the bucket for this run, and determines what is in it.
 func (r *bucketRun) open(ctx context.Context) (err error) {
 	before, err := claimBucket(ctx, r.To, r.AsOf)
 	if err != nil {
@@ -110,7 +108,7 @@ func (r *bucketRun) open(ctx context.Context) (err error) {
 		return err
 	}
 	if r.state == nil {
-		r.Log.Info("what is in the bucket is not remembered here: its index is read", "bucket", r.To.String())
+		r.Log.Info("no local record of the bucket: reading its index", "bucket", r.To.String())
 		if r.state, err = listState(ctx, r.To, r.State); err != nil {
 			return err
 		}
@@ -118,8 +116,8 @@ func (r *bucketRun) open(ctx context.Context) (err error) {
 	return r.state.begin(before.run)
 }
 
-// batch exports some crates: crate files, then the lines that name them. What is about
-// to be known no longer of the index is forgotten first.
+// batch exports some crates: crate files, then the lines that name them. It first removes
+// records that are about to become wrong.
 func (r *bucketRun) batch(ctx context.Context, names []string) error {
 	if err := r.claim.check(ctx); err != nil {
 		return err
@@ -163,7 +161,7 @@ func each(ctx context.Context, n int, do func(ctx context.Context, n int) error)
 	return g.Wait()
 }
 
-// config puts config.json, last, as on a disk.
+// config puts config.json, last, as on disk.
 func (r *bucketRun) config(ctx context.Context) error {
 	body := bucket.Bytes(configJSON(r.PublicURL))
 	body.ContentType, body.CacheControl = typeConfig, cacheIndex

@@ -39,7 +39,7 @@ func mustExportTo(t *testing.T, m Mirror, to bucket.Bucket, state durable.FS, ch
 	return s
 }
 
-// content is all of a bucket, but for what is not for clients.
+// content returns the content of a bucket, without objects that are not for clients.
 func content(t *testing.T, b bucket.Bucket) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -58,7 +58,7 @@ func content(t *testing.T, b bucket.Bucket) map[string]string {
 	return all
 }
 
-// checkBucket wants every line to lead to the bytes that it names.
+// checkBucket checks that every line leads to the bytes that it names.
 func checkBucket(t *testing.T, b bucket.Bucket) {
 	t.Helper()
 	all := content(t, b)
@@ -109,8 +109,8 @@ func TestExportToABucket(t *testing.T) {
 	}
 }
 
-// A run that has nothing to do makes almost no requests, and one whose state is lost or
-// another machine's reads the index and puts nothing.
+// A run without changes makes almost no requests, and a run whose record is lost or another
+// machine's reads the index and puts nothing.
 func TestExportToABucketAgain(t *testing.T) {
 	inner, state := bucket.Memory(), durabletest.NewMem()
 	to := buckettest.NewFaulty(inner)
@@ -135,8 +135,8 @@ func TestExportToABucketAgain(t *testing.T) {
 	}
 }
 
-// Killed at any request, or without the answer to it, the bucket never has a line whose
-// crate is missing, and the next run makes of it what one in peace does.
+// If a run is killed at any request, or its answer is lost, no line in the bucket is
+// without its crate, and the next run completes the tree.
 func TestExportToABucketKilled(t *testing.T) {
 	for name, m := range map[string]*fake{"other versions": newFake(after), "other bytes": republished()} {
 		for _, fault := range []buckettest.Fault{buckettest.Kill, buckettest.KillAfter, buckettest.After, buckettest.Taken} {
@@ -169,7 +169,7 @@ func killed(t *testing.T, m *fake, fault buckettest.Fault) {
 	}
 }
 
-// Two machines that export to one bucket do not undo what the other does.
+// Two machines that export to one bucket do not undo each other's work.
 func TestExportToABucketOvertaken(t *testing.T) {
 	to := bucket.Memory()
 	m := &overtaken{fake: newFake(before), during: func() {
@@ -193,8 +193,8 @@ func (o *overtaken) Crate(ctx context.Context, name string) (*reader.Crate, erro
 	return o.fake.Crate(ctx, name)
 }
 
-// What is damaged in the mirror is left out, with its line alone; what is foreign is not
-// touched.
+// A damaged version of the mirror is left out together with its line; foreign objects are
+// not touched.
 func TestExportToABucketRefuses(t *testing.T) {
 	m := newFake(before)
 	m.wrong = crate.ID{Name: "foo", Version: "1.1.0"}

@@ -15,20 +15,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// objects is what is to become of one crate in the bucket.
+// objects is the work for one crate in the bucket.
 type objects struct {
-	path         string          // of its index file; empty: nothing is shown of it
-	before, body []byte          // its index file before and after; a nil body is not changed
-	without      []byte          // before, without the lines of versions with other bytes now
+	path         string          // of its index file; empty: no line is shown
+	before, body []byte          // its index file before and after; body is nil if unchanged
+	without      []byte          // before, without the lines of versions that now have other bytes
 	again        []*reader.Entry // those versions
 	sum          crate.Checksum  // of body
-	put          bool            // the bucket has it
+	put          bool            // the bucket has the new index file
 }
 
 func (o *objects) changed() bool { return o.body != nil }
 
-// stage puts the crate files that the bucket lacks of a crate, but for those that take
-// the name of other bytes that a line still names.
+// stage puts the crate files of a crate that the bucket lacks, except those whose name is
+// taken by other bytes that a line still names.
 func (r *bucketRun) stage(ctx context.Context, name string) (objects, error) {
 	c, err := r.Mirror.Crate(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -52,8 +52,8 @@ func (r *bucketRun) stage(ctx context.Context, name string) (objects, error) {
 	return o, r.stageVersions(ctx, c, &o)
 }
 
-// own tells the trouble of a crate, or of a version, from that of the bucket or the end of
-// ctx, which it returns.
+// own records an error about a crate or version, and returns an error of the bucket or the
+// end of ctx.
 func (r *bucketRun) own(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -70,7 +70,7 @@ func (r *bucketRun) count(c *reader.Crate, shown []reader.Entry) {
 	}
 }
 
-// linesFor is the index file of these entries.
+// linesFor returns the index file with these entries.
 func linesFor(entries []reader.Entry) (body []byte) {
 	for i := range entries {
 		body = append(append(body, entries[i].Raw...), '\n')
@@ -78,7 +78,7 @@ func linesFor(entries []reader.Entry) (body []byte) {
 	return body
 }
 
-// read returns an index file of the bucket; nil: there is none.
+// read returns an index file of the bucket, or nil if there is none.
 func (r *bucketRun) read(ctx context.Context, name string) ([]byte, error) {
 	data, _, err := bucket.ReadAll(ctx, r.To, path.Join(IndexDir, name), bucket.Ask{}, maxIndexFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -131,7 +131,7 @@ func (r *bucketRun) stageVersions(ctx context.Context, c *reader.Crate, o *objec
 	return nil
 }
 
-// sumsOf are the checksums that an index file names.
+// sumsOf returns the checksums that an index file names.
 func sumsOf(file []byte) map[crate.ID]crate.Checksum {
 	sums := map[crate.ID]crate.Checksum{}
 	for line := range bytes.Lines(file) {
@@ -142,13 +142,12 @@ func sumsOf(file []byte) map[crate.ID]crate.Checksum {
 	return sums
 }
 
-// localError is trouble with a version in the mirror, and not with the bucket.
+// localError is an error of the mirror, not of the bucket.
 type localError struct{ error }
 
 func (e *localError) Unwrap() error { return e.error }
 
-// bring puts the files of a version. The bucket proves them against the checksum of
-// the line.
+// bring puts the files of a version. The bucket verifies the checksum of the line.
 func (r *bucketRun) bring(ctx context.Context, e *reader.Entry) error {
 	f, err := r.Mirror.OpenBytes(ctx, e.Key())
 	if err != nil {
@@ -168,7 +167,7 @@ func (r *bucketRun) bring(ctx context.Context, e *reader.Entry) error {
 	return nil
 }
 
-// putFile puts a crate file unless it is there. No line names what else has its name.
+// putFile puts a crate file unless it is there. No line names another object of that name.
 func (r *bucketRun) putFile(ctx context.Context, key string, body bucket.Body) error {
 	_, err := r.To.Put(ctx, key, body, bucket.Absent())
 	if errors.Is(err, bucket.ErrExists) {
@@ -186,7 +185,7 @@ func (r *bucketRun) putFile(ctx context.Context, key string, body bucket.Body) e
 	return err
 }
 
-// holds is bucket.Holds, where an object that is not there is another one.
+// holds is bucket.Holds, except that an absent object is not an error.
 func holds(ctx context.Context, to bucket.Reader, key string, body bucket.Body) (bucket.Tag, bool, error) {
 	tag, equal, err := bucket.Holds(ctx, to, key, body)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -195,8 +194,8 @@ func holds(ctx context.Context, to bucket.Reader, key string, body bucket.Body) 
 	return tag, equal, err
 }
 
-// publish puts the index file of a crate. Of versions with other bytes now the lines go,
-// then the bytes come, then the new lines.
+// publish puts the index file of a crate. For versions with other bytes now, it first
+// removes the lines, then puts the bytes, then the new lines.
 func (r *bucketRun) publish(ctx context.Context, o *objects) error {
 	if !o.changed() {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// removeStale removes the index files of crates that are not shown any more.
+// removeStale removes the index files of crates that are no longer shown.
 func (r *bucketRun) removeStale(ctx context.Context) error {
 	var stale []string
 	for name := range r.state.has {
@@ -66,7 +66,7 @@ func (r *bucketRun) prune(ctx context.Context) error {
 		if named[file] {
 			continue
 		}
-		// Another run may have put it, whose line is to come.
+		// Another run may have put it before its line.
 		if err := r.claim.check(ctx); err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (r *bucketRun) prune(ctx context.Context) error {
 	return nil
 }
 
-// named are the crate files that the bucket's index file of a crate names.
+// named returns the crate files that the bucket's index file of a crate names.
 func (r *bucketRun) named(ctx context.Context, name string) (map[string]bool, error) {
 	body, err := r.read(ctx, crate.IndexPath(name))
 	if err != nil {

@@ -20,16 +20,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
-// stateName is the file that remembers which index files are in the bucket.
+// stateName is the file that records which index files are in the bucket.
 const stateName = "objects.jsonl"
 
-// maxStateLine bounds a line of it: a path of an index file and a checksum.
+// maxStateLine bounds a line of it, in bytes: a path of an index file and a checksum.
 const maxStateLine = 1024
 
-// objectState says which index files are in the bucket, and what each has; a zero checksum
-// is not known. It is a file of lines that begins with the run whose bucket it describes;
-// the last line about a path counts. Before the bucket changes, what will not be known is
-// forgotten, so that a run that is killed leaves nothing wrong behind.
+// objectState records which index files are in the bucket, and their checksums; zero is
+// unknown. It is a file of lines that begins with the run whose bucket it describes; the
+// last line about a path counts. Entries are removed before the bucket changes, so that a
+// killed run leaves no wrong entries.
 type objectState struct {
 	fsys durable.FS
 	has  map[string]crate.Checksum // by index path
@@ -38,11 +38,11 @@ type objectState struct {
 type stateLine struct {
 	Run    string `json:"run,omitempty"`
 	Path   string `json:"path,omitempty"`
-	SHA256 string `json:"sha256,omitempty"` // empty: not known
+	SHA256 string `json:"sha256,omitempty"` // empty: unknown
 	Gone   bool   `json:"gone,omitempty"`
 }
 
-// loadState reads what is remembered of the bucket as this run left it; nil: nothing is.
+// loadState reads the record of the bucket, if it is from this run, or returns nil.
 func loadState(fsys durable.FS, run string) (*objectState, error) {
 	f, err := fsys.Open(stateName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -57,7 +57,7 @@ func loadState(fsys durable.FS, run string) (*objectState, error) {
 	for line, err := range jsonl.Read(f, maxStateLine, func(text []byte) (l stateLine, err error) { return l, json.Unmarshal(text, &l) }) {
 		switch {
 		case errors.Is(err, jsonl.ErrTorn):
-			return s, nil // a run was killed as it wrote: what it did after that is none
+			return s, nil // a run was killed while writing it, and did nothing after that
 		case first && (err != nil || run == "" || line.Run != run):
 			return nil, nil
 		case !first && (err != nil || s.apply(line) != nil):
@@ -88,7 +88,7 @@ func (s *objectState) apply(l stateLine) error {
 	return err
 }
 
-// listState looks which index files are in the bucket.
+// listState lists the index files in the bucket.
 func listState(ctx context.Context, to bucket.Bucket, fsys durable.FS) (*objectState, error) {
 	s := &objectState{fsys, map[string]crate.Checksum{}}
 	for o, err := range to.List(ctx, IndexDir+"/") {
@@ -102,10 +102,10 @@ func listState(ctx context.Context, to bucket.Bucket, fsys durable.FS) (*objectS
 	return s, nil
 }
 
-// begin makes the state that of a run.
+// begin assigns the record to a run.
 func (s *objectState) begin(run string) error { return s.write(stateLine{Run: run}) }
 
-// compact writes the state with a line a path. The run is that of the first line.
+// compact writes the record with one line per path. The first line names the run.
 func (s *objectState) compact() error {
 	data, err := durable.ReadFile(s.fsys, stateName, maxState)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *objectState) compact() error {
 	return s.write(first)
 }
 
-// maxState bounds the file: some 150 bytes a crate, several times.
+// maxState bounds the file, in bytes: some 150 per crate, several times.
 const maxState = 1 << 30
 
 func (s *objectState) write(first stateLine) error {
@@ -144,14 +144,14 @@ func encode(lines []stateLine) []byte {
 	for _, l := range lines {
 		line, err := json.Marshal(l)
 		if err != nil {
-			panic(err) // strings can be written
+			panic(err) // strings can be encoded
 		}
 		text.Write(append(line, '\n'))
 	}
 	return text.Bytes()
 }
 
-// forget makes durable that it is not known what these index files have.
+// forget durably removes the checksums of these index files.
 func (s *objectState) forget(paths []string) error {
 	for _, path := range paths {
 		s.has[path] = crate.Checksum{}
@@ -159,7 +159,7 @@ func (s *objectState) forget(paths []string) error {
 	return s.add(paths)
 }
 
-// remember makes durable what of a batch has become known.
+// remember durably records the index files of a batch.
 func (s *objectState) remember(work []objects) error {
 	var paths []string
 	for _, o := range work {
@@ -171,7 +171,7 @@ func (s *objectState) remember(work []objects) error {
 	return s.add(paths)
 }
 
-// removed makes durable that index files are gone.
+// removed durably records that index files were removed.
 func (s *objectState) removed(paths []string) error {
 	for _, path := range paths {
 		delete(s.has, path)
@@ -200,14 +200,14 @@ func (s *objectState) add(paths []string) error {
 	return nil
 }
 
-// StateName is the name of a folder for what is remembered of the bucket at an address.
+// StateName returns the name of a folder for the record of the bucket at an address.
 func StateName(address string) string {
 	sum := sha256.Sum256([]byte(address))
 	return hex.EncodeToString(sum[:8])
 }
 
-// OpenState opens the folder that remembers what is in a bucket, which open makes if it is
-// absent, and takes its lock. Errors: *durable.HeldError.
+// OpenState opens the folder with the record of a bucket, which open creates if absent, and
+// takes its lock. Errors: *durable.HeldError.
 func OpenState(dir string, open func(dir string) (durable.FS, error), owner durable.Owner) (*Tree, error) {
 	folder, err := open(dir)
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// pointName is the file that names the commit of a tree; a tree that has none is of the
-// index as it was when it was exported last.
+// pointName is the file that names the commit of a tree. A tree without it follows the
+// current index.
 const pointName = StateDir + "/as-of"
 
-// maxPoint bounds what is read of it: it is the id of a commit.
+// maxPoint bounds its size in bytes: it is a commit ID.
 const maxPoint = 64
 
 // A PointError says that a tree is of another point in time.
 type PointError struct {
-	Want, Have string // ids of commits; empty: the index as it is now
+	Want, Have string // commit IDs; empty: the current index
 }
 
 func (e *PointError) Error() string {
@@ -32,14 +32,13 @@ func pointText(commit string) string {
 	return fmt.Sprintf("the index at commit %.40q", commit)
 }
 
-// layoutName is the file that says which layout a tree has, if it is not Static.
+// layoutName is the file that names the layout of a tree, unless it is Static.
 const layoutName = StateDir + "/layout"
 
-// ErrLayout: a tree has another layout.
-var ErrLayout = errors.New("the tree has another layout, and would be mixed: give another folder")
+// ErrLayout says that a tree has another layout.
+var ErrLayout = errors.New("the tree has another layout: use another folder")
 
-// claimLayout makes a tree one of a layout, if it is new, and otherwise makes sure that
-// it is.
+// claimLayout sets the layout of a new tree, and checks that of an existing one.
 func claimLayout(out durable.FS, layout Layout) error {
 	have, err := durable.ReadFile(out, layoutName, maxPoint)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -59,8 +58,8 @@ func claimLayout(out durable.FS, layout Layout) error {
 	return nil
 }
 
-// claim makes a tree that of a commit, if it is new, and otherwise makes sure that it
-// is. The caller holds the lock.
+// claim sets the commit of a new tree, and checks that of an existing one. The caller holds
+// the lock.
 func claim(out durable.FS, layout Layout, commit string) error {
 	if err := claimLayout(out, layout); err != nil {
 		return err

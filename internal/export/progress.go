@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Progress is the counts of a run, for others to read while it is running.
+// Progress counts the work of a run, for concurrent readers.
 type Progress struct {
 	total, done             atomic.Int64 // names
 	crates, versions, bytes atomic.Int64
@@ -28,30 +28,30 @@ type Progress struct {
 
 // Counts is a snapshot of a Progress.
 type Counts struct {
-	Total, Done int64 // names of crates that the mirror may show, and those looked at
+	Total, Done int64 // crates that the mirror may show, and those processed
 
 	Crates, Versions, Bytes int64 // in the tree
-	Linked, Copied          int64 // crate files that were new; one with a "+" counts twice
-	Kept                    int64 // versions that were there
+	Linked, Copied          int64 // new crate files; one with a "+" counts twice
+	Kept                    int64 // versions that were already there
 	Index                   int64 // index files written
-	Removed                 int64 // index files taken away
-	Pruned                  int64 // crate files taken away
-	Left                    int64 // lines of crates in the tree that are not, since their bytes are not held
+	Removed                 int64 // index files removed
+	Pruned                  int64 // crate files removed
+	Left                    int64 // lines left out because the bytes are not held
 	Damaged, Failed         int64 // see Summary.Problems
 }
 
-// maxProblems is how many are kept; all are counted.
+// maxProblems is how many problems are kept; all are counted.
 const maxProblems = 100
 
-// Summary is what a run came to.
+// Summary is the outcome of a run.
 type Summary struct {
 	Counts
-	// Problems are versions that are not in the tree because the mirror's copy
-	// is damaged, and crates and versions that could not be read or written.
+	// Problems are versions that are not in the tree because the mirror's copy is damaged,
+	// and crates and versions that could not be read or written.
 	Problems []error
 }
 
-// Snapshot may be called at any time.
+// Snapshot returns the current counts. It may be called at any time.
 func (p *Progress) Snapshot() Counts {
 	return Counts{
 		Total: p.total.Load(), Done: p.done.Load(),
@@ -86,7 +86,7 @@ func (p *Progress) problem(err error) {
 	}
 }
 
-// Print prints the outcome of an export to a folder for a person.
+// Print prints the outcome of an export to a folder.
 func (s *Summary) Print(w io.Writer, dir string) {
 	fmt.Fprintf(w, "%s of %s (%s) are in %s\n", human.Plural(s.Versions, "version"), human.Plural(s.Crates, "crate"), human.Size(s.Bytes), dir)
 	row := console.Rows(w)

@@ -16,20 +16,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// staged is what is to get its name for one crate.
+// staged is the set of files to be named for one crate.
 type staged struct {
 	name  string
-	path  string            // of its index file; empty: nothing is shown of it
+	path  string            // of its index file; empty: no line is shown
 	files []*durable.Staged // crate files
-	index []*durable.Staged // its index file, unless that is right
-	// without is the index file of before, if a crate file takes the name of other
-	// bytes, without the lines of these.
+	index []*durable.Staged // its index file, unless unchanged
+	// without is the old index file without the lines of versions whose file name other
+	// bytes will take.
 	without []*durable.Staged
 	failed  bool
 }
 
-// stage writes what the tree lacks of a crate. Trouble with one crate, or one
-// version, costs that; an error is trouble with the disk, or the end of ctx.
+// stage writes the files of a crate that the tree lacks. An error of one crate, or version,
+// is recorded; stage returns an error of the disk, or the end of ctx.
 func (r *run) stage(ctx context.Context, name string) (staged, error) {
 	s := staged{name: name}
 	c, err := r.Mirror.Crate(ctx, name)
@@ -48,7 +48,7 @@ func (r *run) stage(ctx context.Context, name string) (staged, error) {
 
 func (r *run) stageCrate(ctx context.Context, c *reader.Crate, s *staged) error {
 	name := r.index(s.path)
-	before, _ := durable.ReadFile(r.disk, name, maxIndexFile) // what cannot be read is written again
+	before, _ := durable.ReadFile(r.disk, name, maxIndexFile) // an unreadable file is written again
 	have := tree{r.disk, linesOf(before), map[string]map[string]fs.DirEntry{}}
 	var body []byte
 	for i := range c.Entries {
@@ -88,8 +88,8 @@ func (r *run) stageCrate(ctx context.Context, c *reader.Crate, s *staged) error 
 	return nil
 }
 
-// withoutRepublished is an index file of the tree without the lines of versions that
-// have other bytes now, which will stand under the same name.
+// withoutRepublished returns an index file of the tree without the lines of versions that
+// now have other bytes, which will have the same file name.
 func withoutRepublished(before []byte, now []reader.Entry) (rest []byte) {
 	sums := make(map[crate.ID]crate.Checksum, len(now))
 	for i := range now {
@@ -105,7 +105,7 @@ func withoutRepublished(before []byte, now []reader.Entry) (rest []byte) {
 	return rest
 }
 
-// stageVersion sees to the files of one version.
+// stageVersion stages the files of one version.
 func (r *run) stageVersion(ctx context.Context, e *reader.Entry, have tree, s *staged) error {
 	var missing []string
 	for _, name := range r.Layout.files(e.ID) {
@@ -132,9 +132,9 @@ func (r *run) stageVersion(ctx context.Context, e *reader.Entry, have tree, s *s
 	return nil
 }
 
-// right reports whether the tree has a file already. Its size is enough where the
-// tree's own index has the line: the file was hashed before the line was written.
-// Otherwise it may be of a version that was published again with other bytes.
+// right reports whether the tree already has a file. If the tree's own index has the line,
+// it compares only the size, since the file was hashed before the line was written.
+// Otherwise the file may be of a version that was published again with other bytes.
 func (r *run) right(e *reader.Entry, have tree, name string) bool {
 	info, err := r.stat(have, name)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != e.Size {
@@ -143,8 +143,8 @@ func (r *run) right(e *reader.Entry, have tree, name string) bool {
 	return have.lines[string(e.Raw)] && !r.VerifyExisting || r.hashes(name, e.Checksum)
 }
 
-// stat describes a crate file: out of its folder, where that has the files of one
-// crate.
+// stat describes a crate file, using the listing of its folder if that holds one crate's
+// files.
 func (r *run) stat(have tree, name string) (fs.FileInfo, error) {
 	if r.Layout != Static {
 		return r.disk.Stat(name)
@@ -166,7 +166,7 @@ func (r *run) hashes(name string, want crate.Checksum) bool {
 	return err == nil && sum == want
 }
 
-// bring links a crate file, or copies it and hashes what it copies.
+// bring links a crate file, or copies and hashes it.
 func (r *run) bring(f *reader.File, name string) (*durable.Staged, error) {
 	if file := f.OnDisk(); file != nil {
 		ready, err := r.disk.StageLink(name, file)
@@ -193,8 +193,8 @@ func (r *run) bring(f *reader.File, name string) (*durable.Staged, error) {
 	return ready, nil
 }
 
-// maxIndexFile is the size up to which an index file of the tree is compared
-// with what it should be. The largest real one has 6 MB.
+// maxIndexFile bounds an index file of the tree that is read for comparison, in bytes. The
+// largest real one has 6 MB.
 const maxIndexFile = 256 << 20
 
 // linesOf returns the lines of an index file.
@@ -206,20 +206,20 @@ func linesOf(file []byte) map[string]bool {
 	return lines
 }
 
-// tree is what there is of one crate.
+// tree is what the tree has of one crate.
 type tree struct {
 	disk    *disk
-	lines   map[string]bool // of its index file
+	lines   map[string]bool // from its index file
 	folders map[string]map[string]fs.DirEntry
 }
 
-// folder lists a folder of crate files: there are several if the crate ever
-// changed the case of its name.
+// folder lists a folder of crate files: there are several if the name of the crate ever
+// changed its case.
 func (t tree) folder(dir string) map[string]fs.DirEntry {
 	if files, ok := t.folders[dir]; ok {
 		return files
 	}
-	entries, _ := t.disk.ReadDir(dir) // what is not seen is written again
+	entries, _ := t.disk.ReadDir(dir) // files that are not seen are written again
 	files := make(map[string]fs.DirEntry, len(entries))
 	for _, e := range entries {
 		files[e.Name()] = e

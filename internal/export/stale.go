@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// removeStale removes the index files of crates that are not shown any more.
+// removeStale removes the index files of crates that are no longer shown.
 func (r *run) removeStale(ctx context.Context) error {
 	var stale []string
 	total := int64(0)
@@ -87,7 +87,7 @@ func (r *run) prune(ctx context.Context) error {
 	return r.disk.syncRemoved()
 }
 
-// pruneFlat is prune where the files of all crates are in one folder.
+// pruneFlat is prune for layouts in which the files of all crates are in one folder.
 func (r *run) pruneFlat(ctx context.Context) error {
 	files, err := r.disk.ReadDir(".")
 	if err != nil {
@@ -102,7 +102,7 @@ func (r *run) pruneFlat(ctx context.Context) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if id.Name != of { // files of one crate are neighbours, nearly all
+		if id.Name != of { // files of one crate are neighbours, almost always
 			if named, err = r.named(id.Name); err != nil {
 				return err
 			}
@@ -146,8 +146,7 @@ func (r *run) pruneCrate(name string) error {
 	return nil
 }
 
-// named returns the crate files in the folder of a crate that the tree's own
-// index names.
+// named returns the crate files in the folder of a crate that the tree's own index names.
 func (r *run) named(name string) (map[string]bool, error) {
 	body, err := durable.ReadFile(r.disk, r.index(crate.IndexPath(name)), index.MaxFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -156,7 +155,7 @@ func (r *run) named(name string) (map[string]bool, error) {
 	return filesNamed(name, body)
 }
 
-// filesNamed are the crate files in the folder of a crate that an index file names.
+// filesNamed returns the crate files in the folder of a crate that an index file names.
 func filesNamed(name string, body []byte) (map[string]bool, error) {
 	named := map[string]bool{}
 	for line := range bytes.Lines(body) {

@@ -7,7 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// State is the state of an export.
+// State returns the progress for display.
 func (p *Progress) State() console.State {
 	c := p.Snapshot()
 	s := console.State{Done: c.Done, Total: c.Total, Processed: c.Done}

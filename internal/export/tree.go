@@ -13,18 +13,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// ErrForeign: a folder, or a bucket, has something in it that is no export.
+// ErrForeign says that a folder, or a bucket, is not empty and not an export.
 var ErrForeign = errors.New("it is not empty, and no export made it")
 
-// A Tree is the folder of a tree, held by its one writer.
+// A Tree is the folder of a tree with its lock.
 type Tree struct {
 	Folder durable.FS
 	dir    string
 	lock   *durable.Lockfile
 }
 
-// OpenTree opens the folder of a tree, which open makes if it is absent, and takes
-// its lock. Errors: ErrForeign; *durable.HeldError.
+// OpenTree opens the folder of a tree, which open creates if absent, and takes its lock.
+// Errors: ErrForeign; *durable.HeldError.
 func OpenTree(dir string, open func(dir string) (durable.FS, error), owner durable.Owner) (*Tree, error) {
 	out, err := open(dir)
 	if err != nil {
@@ -43,8 +43,8 @@ func OpenTree(dir string, open func(dir string) (durable.FS, error), owner durab
 // Close closes the folder and releases the lock.
 func (t *Tree) Close() error { return errors.Join(t.Folder.Close(), t.lock.Release()) }
 
-// PublishGit brings index.git up to what index has become. Without git that is a
-// warning, unless cargo cannot do without (Address.ByFile).
+// PublishGit updates index.git from index. A missing git is a warning, unless cargo needs
+// the repository (Address.ByFile).
 func (t *Tree) PublishGit(ctx context.Context, layout Layout, address Address, log *slog.Logger) error {
 	if layout.gitDir() == "" {
 		return nil
@@ -61,8 +61,8 @@ func (t *Tree) PublishGit(ctx context.Context, layout Layout, address Address, l
 	return err
 }
 
-// Prepare makes sure that a folder is empty or a tree of ours, and makes the
-// folder of its lock.
+// Prepare checks that a folder is empty or a tree of ours, and creates the folder of its
+// lock.
 func Prepare(out durable.FS) error {
 	entries, err := out.ReadDir(".")
 	if err != nil {

@@ -7,8 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Verdict is the error that an export deserves which went through to its
-// end.
+// Verdict returns the error of an export that ran to its end, or nil.
 func (s *Summary) Verdict() error {
 	var errs []error
 	if s.Damaged > 0 {

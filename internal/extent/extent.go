@@ -1,11 +1,10 @@
-// Package extent says where in an open file bytes are, piece by piece, and has the kernel
-// send them from there, so that they are never copied through this program: whole loose
-// files, and members of bundles, which are in the file as they are but for some hundred
-// bytes.
+// Package extent describes where in an open file some bytes are, piece by piece, and has
+// the kernel send them from there, so that they are never copied through this program:
+// whole loose files, and members of bundles, almost all of whose bytes are in the file
+// verbatim.
 //
-// The maker of extents must have verified the bytes. A file that changes while it is
-// being sent is sent as it has become: extents are of files that are not written any
-// more.
+// The maker of extents must have verified the bytes. If a file changes while it is being
+// sent, the changed bytes are sent: make extents only of files that are no longer written.
 package extent
 
 import (
@@ -13,11 +12,11 @@ import (
 	"syscall"
 )
 
-// Extent is a piece of some bytes. Its fields are read-only.
+// Extent is one piece of some bytes. Its fields are read-only.
 type Extent struct {
-	Off  int64  // of the piece in the file, in bytes
+	Off  int64  // offset of the piece in the file, in bytes
 	N    int64  // its length in bytes
-	Data []byte // if not nil, the piece itself, which is nowhere in the file as it is
+	Data []byte // if not nil, the piece itself, which is not in the file
 }
 
 // File is an open file of the system.
@@ -28,12 +27,12 @@ type File interface {
 
 // Laid is content that may be in a file.
 type Laid interface {
-	// Extents returns the file and the pieces that make up the content, in their order. The
-	// file stays open until the content is closed. No pieces: it is in no file.
+	// Extents returns the file and the pieces that make up the content, in order. The file
+	// stays open until the content is closed. No pieces: it is not in a file.
 	Extents() (File, []Extent)
 }
 
-// Of returns where content is, no pieces if it is in no file.
+// Of returns the extents of content, or no pieces if it is not in a file.
 func Of(content any) (File, []Extent) {
 	if laid, ok := content.(Laid); ok {
 		return laid.Extents()
@@ -41,8 +40,7 @@ func Of(content any) (File, []Extent) {
 	return nil, nil
 }
 
-// Whole are the extents of a file that is the content itself, if it is one of the
-// system's.
+// Whole returns the extents of a file of the system that is itself the content.
 func Whole(f any, size int64) (File, []Extent) {
 	file, ok := f.(File)
 	if !ok {
@@ -51,8 +49,7 @@ func Whole(f any, size int64) (File, []Extent) {
 	return file, []Extent{{N: size}}
 }
 
-// Slice is n bytes of those that extents make up, from an offset on, or fewer at their
-// end.
+// Slice returns the extents of n bytes from an offset on, or fewer at the end.
 func Slice(all []Extent, off, n int64) (some []Extent) {
 	for _, e := range all {
 		if n <= 0 {
@@ -91,7 +88,7 @@ func (e Extent) upTo(n int64) Extent {
 	return e
 }
 
-// Reader reads the bytes that extents of a file make up. ReadAt may be called by many.
+// Reader reads the bytes that extents of a file make up. ReadAt may be called concurrently.
 type Reader struct {
 	*io.SectionReader
 }
@@ -126,7 +123,7 @@ func (p pieces) ReadAt(buf []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// noEOF is the error of a file that has become shorter than what was said of it.
+// noEOF replaces io.EOF for a file that has become shorter than its extents say.
 func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
-// scatter writes bytes to a file in pieces, in another order and with others between
-// them, and keeps some in memory.
+// scatter writes bytes to a file in pieces, in another order and with others between them,
+// and keeps some in memory.
 func scatter(t *testing.T, rng *rand.Rand, data []byte) (*os.File, []extent.Extent) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
@@ -49,7 +49,7 @@ func random(rng *rand.Rand, n int) []byte {
 	return data
 }
 
-// Whatever part is asked for, of pieces in any order, it is the bytes.
+// Any range, of pieces in any order, reads as the original bytes.
 func TestReader(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -68,7 +68,7 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// pair is both ends of a connection over the loopback interface.
+// pair returns both ends of a connection over the loopback interface.
 func pair(t *testing.T) (ours *extent.Conn, end func(), theirs net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -92,8 +92,8 @@ func pair(t *testing.T) (ours *extent.Conn, end func(), theirs net.Conn) {
 	return ours, func() { conn.Close() }, theirs
 }
 
-// What arrives is the bytes, also where the connection takes less at a time than there
-// is.
+// The received bytes are the original ones, even if the connection accepts only some at a
+// time.
 func TestSend(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -122,7 +122,7 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// H5: a file that ends early is told as such, and not as a fault of the client.
+// H5: a truncated file is reported as such, and not as a fault of the client.
 func TestSendOfAFileThatWasCut(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))

@@ -11,7 +11,7 @@ var ErrRead = errors.New("reading the file that is being sent")
 // A Conn is a connection that the kernel can send to.
 type Conn struct{ raw syscall.RawConn }
 
-// NewConn returns false where the kernel cannot send files to c.
+// NewConn returns false if the kernel cannot send files to c.
 func NewConn(c syscall.Conn) (*Conn, bool) {
 	raw, err := c.SyscallConn()
 	if err != nil || !supported {
@@ -20,9 +20,9 @@ func NewConn(c syscall.Conn) (*Conn, bool) {
 	return &Conn{raw}, true
 }
 
-// Send sends extents of f, in the deadlines of the connection, and calls progress
-// whenever some of them have been taken. Errors: errors.ErrUnsupported if something else
-// must send the rest; those that wrap ErrRead.
+// Send sends extents of f within the deadlines of the connection, and calls progress
+// whenever some bytes were accepted. Errors: errors.ErrUnsupported if the caller must send
+// the rest another way; those that wrap ErrRead.
 func (c *Conn) Send(f File, all []Extent, progress func()) (sent int64, err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 
 const supported = true
 
-// atOnce is how many bytes one call of sendfile is for. It returns earlier, when the
+// atOnce is how many bytes one call of sendfile requests. It returns earlier when the
 // connection is full.
 const atOnce = 1 << 20
 
-// Write writes bytes. If more follow, the kernel may wait for those before it sends a
-// packet: the headers of an answer and the beginning of a file need not be two.
+// Write writes bytes. If more is set, the kernel may wait for further bytes before it sends
+// a packet, so that the headers of an answer and the start of a file share one.
 func (c *Conn) Write(p []byte, more bool, progress func()) (written int64, err error) {
 	flags := unix.MSG_NOSIGNAL
 	if more {
@@ -45,7 +45,7 @@ func (c *Conn) sendFile(file syscall.RawConn, off, n int64, progress func()) (se
 			return sent, errors.Join(ErrRead, errFile)
 		case err == unix.EIO:
 			return sent, errors.Join(ErrRead, err)
-		case err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP: // a file system that cannot
+		case err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP: // a file system without support
 			return sent, errors.Join(errors.ErrUnsupported, err)
 		case err == nil && some == 0:
 			return sent, errors.Join(ErrRead, io.ErrUnexpectedEOF)
@@ -55,8 +55,7 @@ func (c *Conn) sendFile(file syscall.RawConn, off, n int64, progress func()) (se
 	return sent, err
 }
 
-// call calls the kernel until it takes something, as long as the deadline of the
-// connection lets it.
+// call repeats a system call until the connection accepts bytes or its deadline passes.
 func (c *Conn) call(do func(fd int) (int, error)) (n int, err error) {
 	waited := c.raw.Write(func(fd uintptr) bool {
 		for {

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Other systems' sendfile moves the position of the file, which readers share, or is
-// limited to some sockets: there bytes are copied.
+// On other systems, sendfile moves the position of the file, which readers share, or is
+// limited to some sockets: bytes are copied there.
 const supported = false
 
 // Write writes bytes.

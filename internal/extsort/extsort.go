@@ -1,9 +1,8 @@
-// Package extsort sorts more than fits into memory: items are sorted in runs of bounded
-// size, which are written one after the other to a temporary file and merged as they are
-// read back.
+// Package extsort sorts more items than fit into memory: it sorts them in runs of bounded
+// size, writes the runs to a temporary file, and merges them while reading.
 //
-// The file lives as long as its Sorter and is never synced. Memory is that of one run
-// while items are added, and of a buffer a run while they are read.
+// The file exists as long as its Sorter and is never synced. Memory is that of one run
+// while items are added, and of a buffer per run while they are read.
 package extsort
 
 import (
@@ -20,26 +19,27 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// RunBytes is how much memory the items of a run usually take.
+// RunBytes is the usual size of a run in memory, in bytes.
 const RunBytes = 24 << 20
 
-// buffer is that of the file, once for writing and once for each run that is read.
+// buffer is the size of the buffers of the file, in bytes: one for writing, and one for
+// each run that is read.
 const buffer = 64 << 10
 
-// A Sorter sorts items of a type that gob can encode. It is for one goroutine.
+// A Sorter sorts items of a type that gob can encode. It must not be used concurrently.
 type Sorter[T any] struct {
 	fsys    durable.FS
 	name    string
 	file    durable.File
 	compare func(a, b *T) int
 	limit   int     // bytes of a run
-	run     []T     // not yet written
+	run     []T     // not written yet
 	bytes   int     // of run
 	ends    []int64 // of the runs in file
 }
 
-// New returns a sorter whose temporary file is name in fsys, replaced if it is there.
-// A run has so many bytes, by the sizes given to Add.
+// New returns a sorter whose temporary file is name in fsys; it replaces an existing one. A
+// run has up to runBytes bytes, by the sizes given to Add.
 func New[T any](fsys durable.FS, name string, runBytes int, compare func(a, b *T) int) (*Sorter[T], error) {
 	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -51,7 +51,7 @@ func New[T any](fsys durable.FS, name string, runBytes int, compare func(a, b *T
 	return &Sorter[T]{fsys: fsys, name: name, file: f, compare: compare, limit: runBytes}, nil
 }
 
-// Add adds an item that takes so many bytes of memory, roughly.
+// Add adds an item of roughly that many bytes.
 func (s *Sorter[T]) Add(item T, bytes int) error {
 	s.run = append(s.run, item)
 	s.bytes += bytes
@@ -61,7 +61,7 @@ func (s *Sorter[T]) Add(item T, bytes int) error {
 	return s.flush()
 }
 
-// flush writes the run. The sort is stable, as the merge is.
+// flush sorts and writes the run. The sort is stable, as the merge is.
 func (s *Sorter[T]) flush() error {
 	if len(s.run) == 0 {
 		return nil
@@ -84,9 +84,9 @@ func (s *Sorter[T]) flush() error {
 	return err
 }
 
-// Sorted yields all items in order; equal ones are in the order in which they were added.
-// It may be called several times, and sequences be read at once; nothing can be added
-// afterwards. The sequence ends after an error.
+// Sorted yields all items in order; equal ones in the order in which they were added. It
+// may be called several times, also concurrently; no items can be added afterwards. The
+// sequence ends after an error.
 func (s *Sorter[T]) Sorted() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		m, err := s.merge()
@@ -103,7 +103,7 @@ func (s *Sorter[T]) Sorted() iter.Seq2[T, error] {
 	}
 }
 
-// merge writes what is left and begins to read all runs.
+// merge writes the last run and begins to read all runs.
 func (s *Sorter[T]) merge() (*merge[T], error) {
 	if err := s.flush(); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (s *Sorter[T]) merge() (*merge[T], error) {
 // Close removes the file.
 func (s *Sorter[T]) Close() error { return errors.Join(s.file.Close(), s.fsys.Remove(s.name)) }
 
-// merge is a heap of runs, that with the first item on top.
+// merge is a heap of runs, ordered by their first items.
 type merge[T any] struct {
 	runs    []*run[T]
 	compare func(a, b *T) int
@@ -137,16 +137,16 @@ type merge[T any] struct {
 type run[T any] struct {
 	number int
 	dec    *gob.Decoder
-	first  T // read and not yet taken
+	first  T // read and not yielded yet
 }
 
 func (r *run[T]) read() error {
 	var none T
-	r.first = none // gob leaves empty fields as they are
+	r.first = none // gob leaves fields unchanged that are zero in the stream
 	return r.dec.Decode(&r.first)
 }
 
-// advance takes the first item away.
+// advance removes the first item.
 func (m *merge[T]) advance() error {
 	err := m.runs[0].read()
 	if err == io.EOF {

@@ -12,13 +12,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// item is told apart by Added from those that are equal.
+// Added distinguishes equal items.
 type item struct{ Key, Added int }
 
 func byKey(a, b *item) int { return cmp.Compare(a.Key, b.Key) }
 
-// Items come back in order whatever the size of a run, and equal ones as they were added;
-// twice at once if need be.
+// Items are yielded in order whatever the size of a run, and equal ones as they were added,
+// even by two sequences at once.
 func TestSorted(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -72,7 +72,7 @@ func collect(t *testing.T, s *Sorter[item]) (list []item) {
 	return list
 }
 
-// A killed run's file is no obstacle, and a full disk is told as that.
+// A killed run's file is no obstacle, and a full disk is reported as such.
 func TestTrouble(t *testing.T) {
 	disk := durabletest.NewMem()
 	if err := durable.WriteFile(disk, "scratch", []byte("of a killed run")); err != nil {
