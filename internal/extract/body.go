@@ -13,21 +13,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// body is the bytes of a member on their way from a bundle to the store.
+// body is the bytes of a member between a bundle and the store.
 type body struct {
 	store.Body
-	sum     *crate.Checksum // nil: Data was not hashed yet
-	release func()          // gives the memory of Data back; may be nil
+	sum     *crate.Checksum // nil: not hashed yet
+	release func()          // returns the memory of Data; may be nil
 }
 
-// inMemory is up to which size crates are held in memory: nearly all are.
+// inMemory is the size in bytes up to which crates are held in memory: nearly all are.
 const inMemory = 1 << 20
 
 // buffers holds *[]byte of inMemory bytes.
 var buffers = sync.Pool{New: func() any { b := make([]byte, inMemory); return &b }}
 
-// A sourceError says that the bundle could not be read, not that the store
-// could not be written to.
+// A sourceError says that the bundle could not be read, as opposed to the store failing.
 type sourceError struct{ err error }
 
 func (e *sourceError) Error() string { return e.err.Error() }
@@ -69,7 +68,7 @@ func (r *run) read(src io.Reader, size int64) (*body, error) {
 	return b.orDrop(short(err))
 }
 
-// short makes the end of a source that came too early its error.
+// short replaces the error of a source that ends early.
 func short(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return &sourceError{io.ErrUnexpectedEOF}
@@ -93,7 +92,7 @@ func (b *body) hash() crate.Checksum {
 	return sha256.Sum256(b.Data)
 }
 
-// put gives the bytes to the store.
+// put passes the bytes to the store.
 func (t *task) put(ctx context.Context, to Store) (err error) {
 	defer t.body.free()
 	if t.superseded {
@@ -103,8 +102,8 @@ func (t *task) put(ctx context.Context, to Store) (err error) {
 	return err
 }
 
-// drop gives the bytes up. A temporary file that cannot be removed is removed
-// when the store is opened the next time.
+// drop releases the bytes. A temporary file that cannot be removed is removed when the
+// store is opened the next time.
 func (b *body) drop() {
 	if b.Spill != nil {
 		_ = b.Spill.Discard()
@@ -119,25 +118,24 @@ func (b *body) free() {
 	}
 }
 
-// keep is a bundle.Sink: bytes of a large member are kept if their checksum is the
-// expected one and there is no file under their name.
+// keep is a bundle.Sink: it keeps the bytes of a large member if their checksum is the
+// expected one and there is no file with their name.
 func (r *run) keep(b *opened, id crate.ID, size int64) bundle.Keeper {
 	v := b.pins[id]
 	if v == nil || !v.known || r.cfg.Store == nil {
 		return nil
 	}
 	if _, err := r.cfg.Store.Stat(id); !errors.Is(err, fs.ErrNotExist) {
-		return nil // it may be there: if not, look reads the bundle again
+		return nil // it may be stored already: if not, look reads the bundle again
 	}
 	spill, err := r.cfg.Store.NewSpill()
 	if err != nil {
-		return nil // the same error comes when it is stored
+		return nil // storing it will return the same error
 	}
 	return &kept{body{Body: store.Body{Spill: spill, Size: size}}, nil}
 }
 
-// kept is the bytes of a large member on their way to a temporary file, while the
-// bundle is read.
+// kept writes the bytes of a large member to a temporary file while the bundle is read.
 type kept struct {
 	body
 	err error // of writing them
@@ -152,7 +150,7 @@ func (k *kept) Write(b []byte) (int, error) {
 // Drop implements bundle.Keeper.
 func (k *kept) Drop() { k.drop() }
 
-// bodyOf returns the bytes of a member that was verified, nil if they were not kept.
+// bodyOf returns the bytes of a verified member, or nil if they were not kept.
 func bodyOf(m *bundle.Verified) *body {
 	if m.Data != nil {
 		return &body{Body: store.Body{Data: m.Data, Size: m.Size}, sum: &m.Checksum, release: m.Release}

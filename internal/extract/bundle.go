@@ -12,28 +12,28 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// opened is a bundle that is being extracted. It belongs to the goroutine that
-// reads the bundle; file and reader may be used by all.
+// opened is a bundle that is being extracted. Only the goroutine that reads the bundle uses
+// it, except file and reader, which all may use.
 type opened struct {
 	name   string
 	file   durable.File
 	bytes  io.ReaderAt    // of file
-	sums   *store.Summing // what bytes is, if there is a checksum to compare with
-	want   crate.Checksum // that checksum, of the whole file
+	sums   *store.Summing // computes its checksum, if there is one to compare with
+	want   crate.Checksum // the expected checksum of the whole file
 	size   int64
 	reader *bundle.Reader // nil: a bundle of v1.1.0
-	before int64          // sizes of the bundles before it
+	before int64          // total size of the bundles before it
 	pins
 
-	late []bundle.Member // those without a known checksum before the bundle was read
-	last crate.ID        // the last member that could be read
-	bad  int64           // where the first damage is; size: nowhere in its members
+	late []bundle.Member // members whose checksum was unknown before the bundle was read
+	last crate.ID        // the last readable member
+	bad  int64           // offset of the first damage; size: none in its members
 
-	damaged bool // something was told of it
+	damaged bool // damage was reported
 }
 
-// bundle extracts one bundle, which follows others of so many bytes. An error
-// ends the run.
+// bundle extracts one bundle; before is the total size of earlier ones. An error ends the
+// run.
 func (r *run) bundle(ctx context.Context, name string, before int64) (size int64, err error) {
 	b, err := r.open(name, before)
 	if err != nil {
@@ -65,13 +65,13 @@ func (r *run) open(name string, before int64) (*opened, error) {
 		b.sums, b.want = store.NewSumming(f), r.sums[named]
 		b.bytes = b.sums
 	}
-	// What is no bundle of ours, or cannot be read somewhere (F13), is read as one
-	// stream, and tells then how far that went.
+	// A file that is not a bundle of ours, or is unreadable somewhere (F13), is read as one
+	// stream, which reports how far that went.
 	b.reader, _ = bundle.Open(b.bytes, b.size)
 	return b, nil
 }
 
-// lateRound extracts the members whose checksums could be asked for only once they were met.
+// lateRound extracts the members whose checksums were looked up after the bundle was read.
 func (r *run) lateRound(ctx context.Context, b *opened) error {
 	late := b.late
 	b.late = nil
@@ -102,9 +102,9 @@ func (r *run) lateRound(ctx context.Context, b *opened) error {
 	})
 }
 
-// believe takes the checksums of a bundle's members from the bundle itself. What is after
-// damage might not be a member: a crate may hold frames, and the only checksum of a
-// bundle of v1.1.0 is at its end.
+// believe uses the checksums in the bundle itself. What follows damage might not be a
+// member: a crate may contain frames, and a bundle of v1.1.0 has only one checksum, at its
+// end.
 func (r *run) believe(b *opened, late []bundle.Member) {
 	for _, m := range late {
 		trusted := m.Offset < b.bad && (b.reader != nil || b.bad == b.size)
@@ -113,21 +113,21 @@ func (r *run) believe(b *opened, late []bundle.Member) {
 			v = &pin{known: true}
 			b.pins[m.ID] = v
 		}
-		v.sum, v.known = m.Checksum, v.known && trusted // as in a manifest, what comes later stands
+		v.sum, v.known = m.Checksum, v.known && trusted // as in a manifest, the last one counts
 		v.claim(m.Checksum)
 	}
 }
 
-// reportMissing reports what the manifest names and the bundle does not have.
+// reportMissing reports crates that the manifest names and the bundle lacks.
 func (r *run) reportMissing(b *opened) {
 	for _, id := range b.pins.ids() {
 		if v := b.pins[id]; v.met < len(v.claims) {
-			r.problem(Problem{Missing, b.name, id, errors.New("the manifest names it, but it is not in the bundle")})
+			r.problem(Problem{Missing, b.name, id, errors.New("the manifest names it, but the bundle does not have it")})
 		}
 	}
 }
 
-// damage reports that bytes of a bundle cannot be used.
+// damage reports that bytes of a bundle are unusable.
 func (r *run) damage(b *opened, offset int64, err error) {
 	b.bad, b.damaged = min(b.bad, offset), true
 	after := "; no member before it is good"

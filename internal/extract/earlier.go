@@ -15,28 +15,28 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// A version that was deleted and published again is in an earlier bundle with other
-// bytes than in a later one, or in one bundle with both. Which are the version's, the
-// index says. Without one, the bundle with the highest number does, and its last
-// line: what a mirror put there later, and what tar leaves under the name. The others
-// are no damage, as long as the manifest names them.
+// A version that was deleted and published again is in an earlier bundle with other bytes
+// than in a later one, or in one bundle with both. The index says which are the version's
+// current bytes. Without an index, it is those in the bundle with the highest number, and
+// of these the last ones: the mirror added them last, and tar leaves them under the name.
+// The others are not damage, as long as the manifest names them.
 
-// maxClaims is with how many checksums a manifest may name one version; no version is
-// published as often while a bundle is written.
+// maxClaims is the largest number of checksums that a manifest may name for one version; no
+// version is published as often while a bundle is written.
 const maxClaims = 16
 
-// maxEarlier bounds what is remembered of earlier bytes until all was read.
+// maxEarlier bounds how many earlier bytes are remembered until everything was read.
 const maxEarlier = 1 << 16
 
-// newest says of the versions that manifests name with several checksums, by a hash
-// of the version, the highest number of a bundle with them.
+// newest has, for versions that manifests name with several checksums, the highest number
+// of a bundle with them, by a hash of the version.
 type newest struct {
 	seed maphash.Seed
 	of   map[uint64]int
 }
 
-// claimLine is a line of a manifest: 24 bytes, of all that there are, for as long
-// as they are sorted.
+// claimLine is a line of a manifest in 24 bytes; all of them are in memory while they are
+// sorted.
 type claimLine struct {
 	id, sum uint64
 	number  int
@@ -44,7 +44,7 @@ type claimLine struct {
 
 func (n *newest) key(id crate.ID) uint64 { return maphash.Comparable(n.seed, id) }
 
-// collect makes it of all manifests.
+// collect builds it from all manifests.
 func (n *newest) collect(lines []claimLine) {
 	slices.SortFunc(lines, func(a, b claimLine) int { return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.sum, b.sum)) })
 	n.of = map[uint64]int{}
@@ -61,7 +61,7 @@ func (n *newest) collect(lines []claimLine) {
 	}
 }
 
-// isLater reports whether a bundle of a higher number has the version's bytes.
+// isLater reports whether a bundle with a higher number has the version's current bytes.
 func (r *run) isLater(bundleName string, id crate.ID) bool {
 	if len(r.newest.of) == 0 {
 		return false
@@ -70,7 +70,7 @@ func (r *run) isLater(bundleName string, id crate.ID) bool {
 	return several && highest > numberOf(bundleName)
 }
 
-// numberOf returns the number of a bundle; one without is before all others.
+// numberOf returns the number of a bundle; one without a number is before all others.
 func numberOf(bundleName string) int {
 	name, err := bundle.ParseFileName(bundleName)
 	if err != nil {
@@ -79,8 +79,7 @@ func numberOf(bundleName string) int {
 	return name.Number
 }
 
-// others sorts out a member that is not what the version's bytes must be: those
-// that it had before, or something else.
+// others handles a member without the version's checksum: earlier bytes, or something else.
 func (r *run) others(t *task, got crate.Checksum) error {
 	if !slices.Contains(t.claims, got) || !r.remember(t, got) {
 		return t.problem(Wrong, mismatch(&t.Member, got, t.want))
@@ -93,11 +92,11 @@ func (r *run) others(t *task, got crate.Checksum) error {
 	return errEarlier
 }
 
-// errEarlier: a member is what its version was before, and is not wanted.
+// errEarlier says that a member has earlier bytes of its version, which are not wanted.
 var errEarlier = errors.New("earlier bytes")
 
-// remember has the bytes of the version looked for when all was read. It fails where
-// there are too many.
+// remember makes the run look for the version's current bytes after everything was read. It
+// returns false if there are too many.
 func (r *run) remember(t *task, got crate.Checksum) bool {
 	r.earlier.mu.Lock()
 	defer r.earlier.mu.Unlock()
@@ -111,7 +110,7 @@ func (r *run) remember(t *task, got crate.Checksum) bool {
 	return true
 }
 
-// lookForCurrent reports versions with nothing but earlier bytes.
+// lookForCurrent reports versions of which only earlier bytes were found.
 func (r *run) lookForCurrent(ctx context.Context) error {
 	for _, id := range sorted(r.earlier.of) {
 		if ctx.Err() != nil {
@@ -121,7 +120,7 @@ func (r *run) lookForCurrent(ctx context.Context) error {
 		there, err := nothing, error(nil)
 		if t.Size, err = r.cfg.Store.Stat(id); err == nil {
 			there, err = same, nil
-			if !t.later { // otherwise who put it there has proved it
+			if !t.later { // otherwise the file was verified when it was stored
 				there, err = r.look(ctx, &t)
 			}
 		}
@@ -135,7 +134,7 @@ func (r *run) lookForCurrent(ctx context.Context) error {
 	return r.checkpoint(context.WithoutCancel(ctx)) // of what was found
 }
 
-// at is the place of a task's bytes in the store.
+// at returns the place of a task's bytes in the store.
 func (t *task) at() store.Placement {
 	if t.superseded {
 		return store.Placement{Loose: true, Republished: t.want.FileKey()}
@@ -143,7 +142,7 @@ func (t *task) at() store.Placement {
 	return store.Placement{Loose: true}
 }
 
-// adoptFile tells the store of a file that was found to be right.
+// adoptFile tells the store about a verified file.
 func (r *run) adoptFile(t *task) {
 	if t.superseded {
 		r.cfg.Store.AdoptKept(crate.Key{ID: t.ID, Checksum: t.want})
@@ -164,9 +163,9 @@ func (r *run) stat(ctx context.Context, t *task) (int64, error) {
 	return f.Size(), f.Close()
 }
 
-// shelve moves a file out of the way that is what the version was before, as the
-// catalog knows: to republished/. The row is first: a run that is cut off in
-// between does the same again.
+// shelve moves a file with earlier bytes of the version, as the catalog says, to
+// republished/. It writes the row first: a run that is interrupted in between does the same
+// again.
 func (r *run) shelve(ctx context.Context, t *task) (done bool, err error) {
 	if r.cfg.Catalog == nil || t.superseded {
 		return false, nil

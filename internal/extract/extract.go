@@ -1,11 +1,10 @@
-// Package extract takes crates out of bundles, or out of segments of the deep archive,
-// and puts them into a store of loose files: on the far side of an air gap, or where a
-// program wants files.
+// Package extract extracts crates from bundles, or from segments of the deep archive, into
+// a store of loose files: on the far side of an air gap, or where a program needs files.
 //
 // # Where checksums come from
 //
-// A bundle is untrusted input, and so is everything beside it. No crate gets its name
-// before it hashes to the expected checksum:
+// Bundles and the files beside them are untrusted input. A crate gets its name only after
+// its bytes were found to have the expected checksum, which comes from:
 //
 //   - the receiver's own index, where Config.Index is given. This is the only
 //     one of the three that an attacker who holds the medium cannot forge;
@@ -13,31 +12,29 @@
 //   - else, with Config.Unverified, the bundle itself: the checksums of its
 //     frames, which are only believed once it was read to its end.
 //
-// What a bundle as a whole should hash to, the catalog in its folder says. It proves no
-// crate, but finds what else was changed.
+// The catalog in the folder has the checksum of each bundle as a whole. It proves no crate,
+// but reveals other changes.
 //
 // # How it goes
 //
-// A manifest without its bundle means that the bundle was lost on the way. What it should
-// hold is looked for at the end: it may have come by another way.
+// A manifest without its bundle means that the bundle was lost on the way. At the end, the
+// run checks whether its crates arrived otherwise.
 //
-// Bundles are read one after the other, from front to end, as media like it, and
-// decoded and hashed by all cores; so is what stands there already looked at, and
-// what does not is written. What is there already is compared by hash, so a run that
-// was stopped, at any instant, is continued by the same command.
+// Bundles are read one after the other, from beginning to end, which suits removable media.
+// All cores decode and hash members, compare existing files by hash, and write missing
+// ones. So the same command resumes a run that was stopped at any instant.
 //
-// With an index, a bundle's names are taken from its manifest first, because
-// they are needed before its members; members that it does not name, which is
-// all of them where there is none, are looked up once the bundle was read, and
-// come in a second round. So memory is bounded by the members of one bundle, and
-// without an index by 24 bytes a line of the manifests.
+// With an index, a run first takes the names in a bundle from its manifest, because it
+// needs their checksums before it reads the members. Members that no manifest names are
+// looked up after the bundle was read, and extracted in a second round. Memory is bounded
+// by the members of one bundle and, without an index, by 24 bytes per line of the
+// manifests.
 //
 // # Segments
 //
-// Beside a segment is no manifest. Its directories say of each version what its bytes
-// ought to be, and are believed with Config.Unverified alone. Packs are rebuilt by all
-// cores, each once, and one whose crates are all there already is only read. A damaged
-// pack costs its versions.
+// Segments have no manifests. Their directories have the checksum of each version, which is
+// used only with Config.Unverified. All cores rebuild packs, each once; a pack whose crates
+// are all stored already is only read. A damaged pack costs only its versions.
 package extract
 
 import (
@@ -62,7 +59,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Store is what an extraction needs of a store.
+// Store is the part of a store that an extraction uses.
 type Store interface {
 	store.Writer
 	store.Reader
@@ -70,24 +67,24 @@ type Store interface {
 	store.Republisher
 }
 
-// Config is an extraction.
+// Config configures an extraction.
 type Config struct {
-	Bundles durable.Reader // the folder of the bundles, or of the segments
-	Names   []string       // of those in it, as from Find or FindSegments
+	Bundles durable.Reader // folder of the bundles, or of the segments
+	Names   []string       // to extract, as from Find or FindSegments
 	Store   Store
-	Out     durable.FS // the folder of Store, asked how much space is free
-	Catalog Catalog    // receives what is there and proved, which makes Store a mirror; if nil, there is none
+	Out     durable.FS // the folder of Store, for its free space
+	Catalog Catalog    // records extracted and verified crates, so that Store becomes a mirror; if nil, nothing does
 
 	Index      *index.Index // has the checksum of every crate; if nil, manifests do
-	Unverified bool         // without an index and a manifest, take what the bundle says of itself
-	Superseded bool         // take bytes that versions had before too, to republished/
-	Overwrite  bool         // set aside other bytes that stand under a crate's name, instead of leaving them
+	Unverified bool         // without index and manifest, use the checksums in the bundle itself
+	Superseded bool         // also extract earlier bytes of versions, to republished/
+	Overwrite  bool         // move files with other bytes to quarantine, instead of leaving them
 
-	Reserve  int64         // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
-	Interval time.Duration // between checkpoints; default 5 s: what a kill undoes is at hand to be done again
+	Reserve  int64         // stop with durable.ErrNoSpace when fewer bytes are free; default 64 MiB, negative: never
+	Interval time.Duration // between checkpoints; default 5 s: a kill undoes at most the work since the last one
 
 	Log      *slog.Logger // default: none
-	Progress *Progress    // counts of the run, for others to read; default: not reported
+	Progress *Progress    // counts the work, for concurrent readers; default: not reported
 }
 
 func (cfg Config) withDefaults() Config {
@@ -106,9 +103,9 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// Find returns the names in the folder that match a pattern of package path, in the order
-// of names, but for manifests and the catalog. Among them are missing bundles that have a
-// manifest there.
+// Find returns the names in the folder that match a pattern of package path, sorted,
+// without manifests and the catalog. They include missing bundles that have a manifest
+// there.
 func Find(bundles durable.Reader, pattern string) ([]string, error) {
 	entries, err := bundles.ReadDir(".")
 	if err != nil {
@@ -138,13 +135,13 @@ func Find(bundles durable.Reader, pattern string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// Run extracts until all is done, or until ctx is: then no new member is
-// begun, and what was done is made durable.
+// Run extracts until all is done, or until ctx ends: then it begins no new member, and
+// makes durable what was done.
 //
-// The summary is valid also with an error. An error means that the run could not
-// continue, or did not begin: *NoChecksumsError, durable.ErrNoSpace, a broken disk or
-// index, ctx's cause. A member that could not be extracted, or a bundle that is damaged,
-// is not an error but in the summary.
+// The summary is valid even with an error. An error means that the run could not continue,
+// or did not begin: *NoChecksumsError, durable.ErrNoSpace, a broken disk or index, ctx's
+// cause. Members that could not be extracted, and damaged bundles, are in the summary
+// instead.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	r := &run{cfg: cfg, enough: make(chan struct{}, 1)}
@@ -158,7 +155,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	return &r.summary, err
 }
 
-// run is the state of one Run.
+// run is the state of a Run.
 type run struct {
 	cfg     Config
 	claims  *lists.Claims
@@ -175,12 +172,12 @@ type run struct {
 		mu sync.Mutex
 		of map[crate.ID]task // of whose earlier bytes a member was met
 	}
-	summary Summary // its problems are guarded by problems
+	summary Summary // problems guards its problems
 	problems
 }
 
-// workers is how many members are worked on at a time: creating a file waits
-// for the disk now and then.
+// workers returns how many members are processed at a time: creating files waits for the
+// disk.
 func workers() int { return 2 * runtime.GOMAXPROCS(0) }
 
 func (r *run) run(ctx context.Context) error {

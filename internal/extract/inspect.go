@@ -7,7 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Format is how a bundle is made.
+// Format is the format of a bundle.
 type Format string
 
 // Formats.
@@ -16,15 +16,15 @@ const (
 	Stream   Format = "one frame, as v1.1.0 made them"
 )
 
-// Report says how a bundle is.
+// Report is the result of inspecting a bundle.
 type Report struct {
 	Format   Format
 	FileSize int64
-	Problems []Problem // none: it is healthy; at most some 20
+	Problems []Problem // empty: it is intact; at most some 20
 }
 
-// Inspect reads a bundle to its last byte and visits its members, each hashed.
-// An error of visit ends it.
+// Inspect reads a bundle to its last byte, hashes its members and calls visit with each. An
+// error of visit ends it.
 func Inspect(ctx context.Context, bundles durable.Reader, name string, visit func(bundle.Member) error) (*Report, error) {
 	r := &run{cfg: Config{Bundles: bundles}.withDefaults()}
 	r.findSums()

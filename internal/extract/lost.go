@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// lookForLost reports what lost bundles should hold and is not in the store.
+// lookForLost reports crates of lost bundles that are not in the store.
 func (r *run) lookForLost(ctx context.Context) error {
 	for _, name := range r.lost {
 		v, err := r.pinsOf(ctx, name)

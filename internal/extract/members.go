@@ -10,17 +10,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// member is one that was met in a bundle, with the bytes that were verified and hashed
-// there unless they must be read again. In bundles of v1.1.0 it has neither a Checksum
-// nor a Placement, and its bytes are read from entry before the next member is met.
+// member is a member found in a bundle, with its verified and hashed bytes unless they must
+// be read again. In bundles of v1.1.0 it has neither Checksum nor Placement, and its bytes
+// are read from entry before the next member.
 type member struct {
 	bundle.Member
 	body  *body
 	entry *legacy.Member
 }
 
-// sendFunc gives a member to the workers. A feed meets members and sends those
-// whose checksum is known.
+// sendFunc passes a member to the workers. A feed finds members and sends those whose
+// checksum is known.
 type (
 	sendFunc func(task) error
 	feed     func(ctx context.Context, b *opened, send sendFunc) error
@@ -68,7 +68,7 @@ func offsetOf(err error, size int64) int64 {
 	return size
 }
 
-// meet decides what becomes of a member. An error ends the run.
+// meet decides what to do with a member. An error ends the run.
 func (r *run) meet(ctx context.Context, b *opened, m *member, send sendFunc) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -91,7 +91,7 @@ func (r *run) meet(ctx context.Context, b *opened, m *member, send sendFunc) err
 	return nil
 }
 
-// putOff remembers a member for the late round. One without another checksum is hashed.
+// putOff remembers a member for the late round. One without a checksum is hashed.
 func (r *run) putOff(b *opened, m *member) error {
 	if m.entry != nil && r.cfg.Unverified {
 		var err error
@@ -103,7 +103,7 @@ func (r *run) putOff(b *opened, m *member) error {
 	return nil
 }
 
-// sendMember gives a member to the workers.
+// sendMember passes a member to the workers.
 func (r *run) sendMember(ctx context.Context, b *opened, m *member, v *pin, send sendFunc) error {
 	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: v.sum, yanked: v.yanked, claims: v.claims, later: v.later, body: m.body}
 	m.body = nil
@@ -133,7 +133,7 @@ func (r *run) sendMember(ctx context.Context, b *opened, m *member, v *pin, send
 	return send(t)
 }
 
-// where says where in the bundle a member is, if that is known.
+// where describes the place of a member in the bundle, if it is known.
 func where(m *bundle.Member) string {
 	if m.FrameSize == 0 {
 		return ""

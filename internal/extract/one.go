@@ -17,7 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Authority is what names the checksum of a crate.
+// Authority is the source of a crate's checksum.
 type Authority string
 
 // Authorities, the best first.
@@ -28,7 +28,7 @@ const (
 	ByItself   Authority = "the bundle itself"
 )
 
-// An AmbiguousError says that a bundle holds a version with different bytes, and that no
+// An AmbiguousError says that a bundle has a version with different bytes, and that no
 // source says which of them are wanted.
 type AmbiguousError struct {
 	Bundle string
@@ -47,11 +47,11 @@ func (e *AmbiguousError) Error() string {
 // maxSums bounds AmbiguousError.Sums.
 const maxSums = 10
 
-// One writes one crate of a bundle to w and returns the source of its checksum. It
-// is the caller, who names a checksum; if that is zero, the index, if that is not nil,
-// else the manifest beside the bundle, else the bundle itself. The bytes are only good if there
-// is no error: w must hold them back until then. Errors: fs.ErrNotExist if the crate is
-// not in the bundle; *AmbiguousError; *Problem if it is not what it ought to be.
+// One writes one crate of a bundle to w and returns the source of its checksum: the caller,
+// if key has a checksum; else the index, if ix is not nil; else the manifest beside the
+// bundle; else the bundle itself. The bytes are only valid if there is no error, so w must
+// hold them back until then. Errors: fs.ErrNotExist if the crate is not in the bundle;
+// *AmbiguousError; *Problem if its bytes are wrong.
 func One(ctx context.Context, bundles durable.Reader, name string, key crate.Key, ix *index.Index, w io.Writer) (Authority, error) {
 	o := one{r: &run{cfg: Config{Bundles: bundles, Index: ix}.withDefaults()}, id: key.ID, w: w, by: ByItself}
 	if key.Checksum != (crate.Checksum{}) {
@@ -73,19 +73,19 @@ func One(ctx context.Context, bundles durable.Reader, name string, key crate.Key
 	return o.by, err
 }
 
-// one is one crate on its way out of a bundle.
+// one is the state of One.
 type one struct {
 	r     *run
 	id    crate.ID
 	w     io.Writer
 	by    Authority
 	want  crate.Checksum   // unless by is ByItself
-	place bundle.Placement // as the manifest claims it, or zero
-	met   []crate.Checksum // of members that are the crate, each once; the first ones
+	place bundle.Placement // according to the manifest, or zero
+	met   []crate.Checksum // distinct checksums of members that are the crate; the first ones
 }
 
-// ask finds out what the crate ought to be, and where it might be. Of several
-// lines of the manifest the last is that of the bytes that came last.
+// ask determines the checksum of the crate, and its probable place. Of several lines of the
+// manifest, the last one is of the current bytes.
 func (o *one) ask(ctx context.Context, name string) error {
 	if err := o.r.findClaims(); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (o *one) ask(ctx context.Context, name string) error {
 	return nil
 }
 
-// find looks where the manifest says, and otherwise everywhere.
+// find looks at the place in the manifest, and otherwise everywhere.
 func (o *one) find(ctx context.Context, b *opened) error {
 	if o.isAt(b, o.place) {
 		return o.copyMember(b, o.place)
@@ -156,7 +156,7 @@ func (o *one) isAt(b *opened, at bundle.Placement) bool {
 	return err == nil && c.ID() == o.id && sum == o.want
 }
 
-// meet notes a member that is the crate, and reports whether it is what is wanted.
+// meet records a member that is the crate, and reports whether it is the wanted one.
 func (o *one) meet(sum crate.Checksum) bool {
 	if o.by != ByItself && sum == o.want {
 		return true
@@ -167,8 +167,8 @@ func (o *one) meet(sum crate.Checksum) bool {
 	return false
 }
 
-// choose takes the bytes that were met, when the bundle was read and none have an
-// expected checksum. Only a whole bundle is its own source of checksums.
+// choose chooses from the members found, when the bundle was read and none has an expected
+// checksum. Only an intact bundle can be its own source of checksums.
 func (o *one) choose(b *opened, damage error) error {
 	switch {
 	case len(o.met) == 0 && damage != nil:
@@ -195,7 +195,7 @@ func (o *one) copyMember(b *opened, at bundle.Placement) error {
 	return o.copy(b, c, c.Size())
 }
 
-// copy copies the bytes that are wanted, or what they have become meanwhile.
+// copy copies the wanted bytes, and fails if they changed meanwhile.
 func (o *one) copy(b *opened, src io.Reader, size int64) error {
 	h := sha256.New()
 	_, err := io.Copy(io.MultiWriter(o.w, h), source{src})
@@ -208,8 +208,8 @@ func (o *one) copy(b *opened, src io.Reader, size int64) error {
 	return err
 }
 
-// scan looks for the crate in a bundle of v1.1.0, and reads it again up to there:
-// which of several members is wanted, only their bytes say.
+// scan looks for the crate in a bundle of v1.1.0, and reads it again up to there: only the
+// bytes show which of several members is wanted.
 func (o *one) scan(ctx context.Context, b *opened) error {
 	n, found := 0, false // members of the crate
 	err := o.each(ctx, b, func(e *legacy.Member) (bool, error) {

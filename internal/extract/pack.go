@@ -12,9 +12,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// tasksOf returns what to extract of a pack, by the numbers of its versions. The index
-// says what a version must be; else the directory does, with Config.Unverified. A version
-// without a checksum is reported, and nil.
+// tasksOf returns a task for each version of a pack, by number. The checksum comes from the
+// index, or from the directory with Config.Unverified. A version without a checksum is
+// reported, and its task is nil.
 func (r *run) tasksOf(ctx context.Context, s *segment, d *deep.Directory) ([]*task, error) {
 	of, err := r.pinsOfPack(ctx, s, d)
 	if err != nil {
@@ -45,8 +45,8 @@ func (r *run) tasksOf(ctx context.Context, s *segment, d *deep.Directory) ([]*ta
 	return tasks, nil
 }
 
-// pinsOfPack returns what is known of the versions of a pack. A directory names all
-// bytes that a version had: those that are not the version's are no damage.
+// pinsOfPack returns what is known of the versions of a pack. A directory names all bytes
+// that a version had: those that are not current are not damage.
 func (r *run) pinsOfPack(ctx context.Context, s *segment, d *deep.Directory) (pins, error) {
 	of := pins{}
 	for n := range d.Versions {
@@ -73,7 +73,7 @@ func (r *run) pinsOfPack(ctx context.Context, s *segment, d *deep.Directory) (pi
 	return of, err
 }
 
-// pack extracts a pack. One with nothing missing is not rebuilt: its bytes are compared
+// pack extracts a pack. If nothing is missing, it is not rebuilt: its bytes are compared
 // with the directory. An error ends the run.
 func (r *run) pack(ctx context.Context, s *segment, d *deep.Directory, tasks []*task) error {
 	missing, err := r.notThere(ctx, tasks)
@@ -104,8 +104,8 @@ func (r *run) pack(ctx context.Context, s *segment, d *deep.Directory, tasks []*
 	return nil
 }
 
-// notThere looks for what is in the store already, which needs no rebuilding, and
-// takes it from the tasks. It returns how many are left.
+// notThere removes the tasks whose bytes are in the store already, and need no rebuilding.
+// It returns how many are left.
 func (r *run) notThere(ctx context.Context, tasks []*task) (missing int, err error) {
 	for n, t := range tasks {
 		if t == nil {
@@ -134,7 +134,7 @@ func (r *run) notThere(ctx context.Context, tasks []*task) (missing int, err err
 	return missing, nil
 }
 
-// rebuilt stores a version, whose bytes have the sha256 of the directory.
+// rebuilt stores a rebuilt version, which has the sha256 of the directory.
 func (r *run) rebuilt(ctx context.Context, t *task, data []byte, err error) error {
 	switch {
 	case errors.Is(err, deep.ErrEncoder):
@@ -160,11 +160,11 @@ func (r *run) rebuilt(ctx context.Context, t *task, data []byte, err error) erro
 	return nil
 }
 
-// waiting is what was given to the store and has no name before the next checkpoint.
-// A version may be in several packs: small ones are put together in new ones, and the
-// old are garbage. It is stored once.
+// waiting is what was passed to the store and has no name before the next checkpoint. A
+// version may be in several packs: small ones are merged into new ones, and the old are
+// garbage. It is stored once.
 type waiting struct {
-	crates [64]sync.Mutex // by the name: one version of a crate is stored at a time
+	crates [64]sync.Mutex // by hash of the name: one version of a crate is stored at a time
 
 	mu        sync.Mutex
 	now, then map[crate.Key]bool // since the last checkpoint; of the one that is being made

@@ -17,8 +17,8 @@ type pin struct {
 	sum    crate.Checksum
 	known  bool             // sum is what the bytes must hash to
 	yanked bool             // the index says so
-	claims []crate.Checksum // with which the manifest names it, in its order: several if it was published again
-	later  bool             // a later bundle has the version's bytes, this one what they were before
+	claims []crate.Checksum // checksums in the manifest, in its order: several if the version was published again
+	later  bool             // a later bundle has the version's current bytes, and this one has earlier ones
 	met    int              // members that are the crate
 	found  bool             // one of them has the sum
 }
@@ -30,7 +30,7 @@ func (v *pin) claim(sum crate.Checksum) {
 	}
 }
 
-// pins are those of one bundle. A crate without one was not asked for yet.
+// pins are the pins of one bundle. A crate without a pin was not looked up yet.
 type pins map[crate.ID]*pin
 
 // ids returns the crates in order.
@@ -43,15 +43,15 @@ func sorted[V any](of map[crate.ID]V) []crate.ID {
 	})
 }
 
-// findClaims looks for the manifests beside the bundles.
+// findClaims finds the manifests beside the bundles.
 func (r *run) findClaims() (err error) {
 	r.claims, err = lists.FindClaims(r.cfg.Bundles)
 	return err
 }
 
-// claimed visits every crate that the manifests of a bundle name. Lines that cannot be
-// used cost themselves, and files that cannot be read the rest of themselves: crates that
-// needed them are reported as without a checksum.
+// claimed visits every crate that the manifests of a bundle name. An unusable line costs
+// only itself, and an unreadable file the rest of itself: crates that need them are
+// reported as without a checksum.
 func (r *run) claimed(bundleName string, visit func(lists.ManifestEntry)) {
 	for e, err := range r.claims.Of(bundleName) {
 		if err != nil {
@@ -62,7 +62,7 @@ func (r *run) claimed(bundleName string, visit func(lists.ManifestEntry)) {
 	}
 }
 
-// pinsOf returns the checksums that are known before a bundle is read.
+// pinsOf returns the pins that are known before a bundle is read.
 func (r *run) pinsOf(ctx context.Context, bundleName string) (pins, error) {
 	v := pins{}
 	var ids []crate.ID
@@ -80,7 +80,7 @@ func (r *run) pinsOf(ctx context.Context, bundleName string) (pins, error) {
 	return v, r.ask(ctx, v, ids)
 }
 
-// ask looks crates up in the index.
+// ask looks up crates in the index.
 func (r *run) ask(ctx context.Context, v pins, ids []crate.ID) error {
 	if len(ids) == 0 {
 		return nil

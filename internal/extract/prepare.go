@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A NoChecksumsError says that there are no checksums for what is in a bundle: there is no
-// index, no manifest beside it, and Config.Unverified was not given.
+// A NoChecksumsError says that there are no checksums for the content of a bundle: there is
+// no index, no manifest beside it, and Config.Unverified is not set.
 type NoChecksumsError struct{ Bundle string }
 
 func (e *NoChecksumsError) Error() string {
@@ -21,7 +21,7 @@ func (e *NoChecksumsError) Error() string {
 }
 
 // CheckManifests returns a *NoChecksumsError if one of the bundles has no manifest beside
-// it. Run does the same without another source of checksums.
+// it. Run does so without another source of checksums.
 func CheckManifests(bundles durable.Reader, names []string) error {
 	c, err := lists.FindClaims(bundles)
 	if err != nil {
@@ -35,7 +35,7 @@ func CheckManifests(bundles durable.Reader, names []string) error {
 	return nil
 }
 
-// prepare does what can be done before anything is written.
+// prepare does everything that must come before the first write.
 func (r *run) prepare(ctx context.Context) error {
 	if r.cfg.Index == nil && !r.cfg.Unverified {
 		if err := CheckManifests(r.cfg.Bundles, r.cfg.Names); err != nil {
@@ -76,8 +76,9 @@ func (r *run) prepare(ctx context.Context) error {
 	return r.checkMissing(ctx)
 }
 
-// checkMissing fails if there is no room for what the manifests name and the store has
-// not. It looks for each crate, which is only worth it where there is no room for all.
+// checkMissing returns an error if there is no room for the crates that the manifests name
+// and the store lacks. It looks for each crate, which is only worth it if there is no room
+// for all of them.
 func (r *run) checkMissing(ctx context.Context) error {
 	var need need
 	for _, name := range r.cfg.Names {
@@ -93,10 +94,10 @@ func (r *run) checkMissing(ctx context.Context) error {
 	return r.checkSpace(need)
 }
 
-// need is the room that crates take.
+// need is the space that crates take.
 type need struct{ bytes, files int64 }
 
-// fileUnit is what file systems give space to files in.
+// fileUnit is the unit in which file systems allocate space, in bytes.
 const fileUnit = 4 << 10
 
 // maxNeed is more than any disk has: manifests may claim more than can be counted.
@@ -107,8 +108,8 @@ func (n *need) add(size int64) {
 	n.bytes = min(n.bytes+(size+fileUnit-1)/fileUnit*fileUnit, maxNeed)
 }
 
-// checkSpace fails if less than n and the reserve is free. Without sizes from a manifest,
-// or with forged ones, only the reserve stops a run before the disk is full (F4).
+// checkSpace returns an error if less than n and the reserve is free. If manifests have no
+// sizes, or forged ones, only the reserve stops a run before the disk is full (F4).
 func (r *run) checkSpace(n need) error {
 	if r.cfg.Reserve < 0 {
 		return nil

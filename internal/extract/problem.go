@@ -7,23 +7,23 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// A Kind says what is wrong with a bundle or a member.
+// A Kind classifies a problem with a bundle or a member.
 type Kind int
 
 const (
-	// Damaged: bytes of a bundle cannot be used.
+	// Damaged: bytes of a bundle are unusable.
 	Damaged Kind = iota
-	// Rejected: a member that is no crate.
+	// Rejected: a member is not a crate.
 	Rejected
-	// Unknown: there is no checksum for the member.
+	// Unknown: no checksum of the member is known.
 	Unknown
-	// Wrong: the member is not the bytes whose checksum is known.
+	// Wrong: the member does not have the expected checksum.
 	Wrong
-	// Occupied: other bytes stand under the crate's name already.
+	// Occupied: a file with other bytes has the crate's name.
 	Occupied
-	// Missing: the manifest names it, the bundle does not have it.
+	// Missing: the manifest names it, the bundle lacks it.
 	Missing
-	// Failed: it could not be stored, which may be otherwise another time.
+	// Failed: it could not be stored; another run may succeed.
 	Failed
 	kinds
 )
@@ -48,15 +48,14 @@ func Kinds() (all []Kind) {
 	return all
 }
 
-// mayPass tells what is only missing from what is not as it should be.
+// mayPass reports whether something is merely missing, as opposed to wrong.
 func (k Kind) mayPass() bool { return k == Missing || k == Failed }
 
-// A Problem is something that was not extracted, or something about a bundle
-// that is not as it should be.
+// A Problem is something that was not extracted, or that is wrong with a bundle.
 type Problem struct {
 	Kind   Kind
-	Bundle string   // "" where it does not matter which
-	ID     crate.ID // zero if it is not about one crate
+	Bundle string   // "" if any bundle may have it
+	ID     crate.ID // zero if it is not about a single crate
 	Err    error
 }
 
@@ -75,8 +74,8 @@ func (p *Problem) Unwrap() error { return p.Err }
 // Summary is the outcome of a run.
 type Summary struct {
 	Counts
-	Problems    []Problem // the first ones; Counts has the numbers, the log has all
-	Quarantined int       // files in quarantine, from this run or an earlier one
+	Problems    []Problem // the first ones; Counts counts all, and the log has all
+	Quarantined int       // files in quarantine, from this and earlier runs
 }
 
 // maxProblems bounds Summary.Problems.

@@ -7,8 +7,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Progress is the counts of a run, for others to read while it is running. What it calls
-// extracted is durable.
+// Progress counts the work of a run, for concurrent readers. What it counts as extracted is
+// durable.
 type Progress struct {
 	start      time.Time
 	bundles    atomic.Int64
@@ -23,7 +23,7 @@ type Progress struct {
 	problems   [kinds]atomic.Int64
 }
 
-// NewProgress starts the clock.
+// NewProgress returns a Progress that starts now.
 func NewProgress() *Progress { return &Progress{start: time.Now()} }
 
 // Counts is a snapshot of a Progress.
@@ -32,24 +32,24 @@ type Counts struct {
 	Size       int64 // of all bundles in bytes
 	Read       int64 // of these, so far
 	Extracted  int64 // members, durable under their names
-	Bytes      int64 // written for them, also where a member turned out wrong
-	Kept       int64 // members that were there already, hashed
-	Replaced   int64 // files that were set aside for a member
-	Shelved    int64 // of such, those that are kept as what their version was before
-	Superseded int64 // members that are what their version was before
+	Bytes      int64 // written for them, also for members that turned out wrong
+	Kept       int64 // members that were already stored, verified by hash
+	Replaced   int64 // files moved away to make room for a member
+	Shelved    int64 // of these, files kept as earlier bytes of their version
+	Superseded int64 // members with earlier bytes of their version
 	Problems   [kinds]int64
 	Elapsed    time.Duration
 }
 
-// OK is the number of members that are in the store, verified.
+// OK returns the number of verified members in the store.
 func (c *Counts) OK() int64 { return c.Extracted + c.Kept }
 
-// Rate is the number of members a second.
+// Rate returns the number of members per second.
 func (c *Counts) Rate() float64 {
 	return human.Rate(c.OK(), c.Elapsed)
 }
 
-// Sound reports whether nothing was met that is not what it should be.
+// Sound reports whether everything that was found is as it should be.
 func (c *Counts) Sound() bool {
 	for k := range kinds {
 		if c.Problems[k] > 0 && !k.mayPass() {
@@ -69,7 +69,7 @@ func (c *Counts) Complete() bool {
 	return true
 }
 
-// Snapshot returns the counts as they are now.
+// Snapshot returns the current counts.
 func (p *Progress) Snapshot() Counts {
 	c := Counts{
 		Bundles: p.bundles.Load(), Size: p.size.Load(), Read: p.read.Load(),

@@ -14,21 +14,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Catalog is what an extraction needs of catalog.Catalog.
+// Catalog is the part of catalog.Catalog that an extraction uses.
 type Catalog interface {
 	AdoptLoose(ctx context.Context, found []catalog.Version) error
 	AdoptRepublished(ctx context.Context, found []catalog.Version) error
 	ByChecksum(ctx context.Context, key crate.Key) (catalog.Version, error)
 }
 
-// records are the crates that were proved and are not in the catalog yet.
+// records are verified crates that are not in the catalog yet.
 type records struct {
 	mu   sync.Mutex
 	rows []catalog.Version
 }
 
-// record notes that the crate of a task is in the store, or will be with the next
-// checkpoint.
+// record adds the crate of a task, which is in the store or will be at the next checkpoint.
 func (r *run) record(t *task) {
 	if r.cfg.Catalog == nil {
 		return
@@ -45,7 +44,7 @@ func (r *run) record(t *task) {
 	r.records.mu.Unlock()
 }
 
-// recorded takes what the next checkpoint makes durable.
+// recorded takes the records that the next checkpoint makes durable.
 func (r *run) recorded() []catalog.Version {
 	r.records.mu.Lock()
 	defer r.records.mu.Unlock()
@@ -54,7 +53,7 @@ func (r *run) recorded() []catalog.Version {
 	return rows
 }
 
-// adopt tells the catalog what is durable by now, but for what the store refused.
+// adopt adds durable crates to the catalog, except those that the store refused.
 func (r *run) adopt(ctx context.Context, rows []catalog.Version, refused []store.Refusal) error {
 	if len(refused) > 0 {
 		not := make(map[crate.ID]bool, len(refused))
@@ -85,8 +84,8 @@ func (r *run) adopt(ctx context.Context, rows []catalog.Version, refused []store
 	return r.cfg.Catalog.AdoptLoose(ctx, rows)
 }
 
-// unpinned leaves out bytes that an index has named as their version's, where only
-// manifests say that they are earlier ones: they would be no pin any more.
+// unpinned drops bytes that an index has confirmed as their version's, if only manifests
+// say that they are earlier ones: the pin must stay.
 func (r *run) unpinned(ctx context.Context, earlier []catalog.Version) ([]catalog.Version, error) {
 	if r.cfg.Index != nil {
 		return earlier, nil
@@ -133,7 +132,7 @@ func (r *run) checkpoints(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// checkpoint gives their names to all members that were stored before.
+// checkpoint names all members that were stored before.
 func (r *run) checkpoint(ctx context.Context) error {
 	defer r.waiting.checkpoint()()
 	stored, rows := r.stored.Load(), r.recorded()

@@ -17,8 +17,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// segment is a segment of the deep archive that is being extracted. It belongs to
-// the goroutine that goes from pack to pack; reader may be used by all.
+// segment is a segment of the deep archive that is being extracted. Only the goroutine that
+// goes from pack to pack uses it, except reader, which all may use.
 type segment struct {
 	name   string
 	reader *deep.Reader
@@ -27,12 +27,12 @@ type segment struct {
 	last   *index.Crate  // that was looked up
 }
 
-// packMemory is what rebuilding packs may take, in bytes. A pack that needs more is
+// packMemory bounds the memory for rebuilding packs, in bytes. A pack that needs more is
 // rebuilt alone.
 const packMemory = 512 << 20
 
-// FindSegments returns the names of the segments in a folder, in their order;
-// unfinished ones are among them.
+// FindSegments returns the names of the segments in a folder, sorted, including unfinished
+// ones.
 func FindSegments(folder durable.Reader) (names []string, err error) {
 	entries, err := folder.ReadDir(".")
 	if err != nil {
@@ -53,8 +53,8 @@ func isSegment(name string) bool {
 	return err == nil
 }
 
-// segment extracts one segment, which follows other files of so many bytes. An error
-// ends the run.
+// segment extracts one segment; before is the total size of earlier files. An error ends
+// the run.
 func (r *run) segment(ctx context.Context, name string, before int64) (size int64, err error) {
 	s := &segment{name: name, before: before}
 	f, size, err := openSized(r.cfg.Bundles, name)
@@ -85,8 +85,7 @@ func openSized(from durable.Reader, name string) (durable.File, int64, error) {
 	return f, info.Size(), nil
 }
 
-// packs extracts all packs of a segment, as many at a time as there are cores and
-// memory for.
+// packs extracts all packs of a segment, as many at a time as cores and memory allow.
 func (r *run) packs(ctx context.Context, s *segment) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -116,7 +115,7 @@ func (r *run) packs(ctx context.Context, s *segment) error {
 	return g.Wait()
 }
 
-// costOf is how much of packMemory rebuilding a pack takes.
+// costOf returns how much of packMemory rebuilding a pack takes.
 func costOf(d *deep.Directory) (most int64) {
 	for n := range d.Versions {
 		most = max(most, d.Cost(n))
@@ -124,7 +123,7 @@ func costOf(d *deep.Directory) (most int64) {
 	return min(most, packMemory)
 }
 
-// endOf is why ctx ended, if that is what err says.
+// endOf returns why ctx ended, if that is the cause of err.
 func endOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -132,7 +131,7 @@ func endOf(ctx context.Context, err error) error {
 	return err
 }
 
-// damagedSegment reports what is wrong with a segment: packs are lost, or its end.
+// damagedSegment reports damage of a segment: lost packs, or its end.
 func (r *run) damagedSegment(s *segment, err error) {
 	if errors.Is(err, deep.ErrUnfinished) && strings.HasSuffix(s.name, deep.PartExt) {
 		return
@@ -140,7 +139,7 @@ func (r *run) damagedSegment(s *segment, err error) {
 	r.problem(Problem{Kind: Damaged, Bundle: s.name, Err: unnamed(err)})
 }
 
-// unnamed is damage without the name of the segment, which the problem has.
+// unnamed removes the name of the segment from an error, since the problem has it.
 func unnamed(err error) error {
 	if damage := (*deep.DamageError)(nil); errors.As(err, &damage) {
 		return fmt.Errorf("damaged from offset %d to %d: %w", damage.Offset, damage.End, damage.Err)

@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// again feeds those members of a bundle of v1.1.0 that were late in the first
-// round, which has told already what is wrong with the others.
+// again feeds those members of a bundle of v1.1.0 that were late in the first round, which
+// has already reported what is wrong with the others.
 func (r *run) again(late []bundle.Member) feed {
 	wanted := make(map[crate.ID]bool, len(late))
 	for _, m := range late {
@@ -29,8 +29,8 @@ func (r *run) again(late []bundle.Member) feed {
 	}
 }
 
-// scan visits the members of a bundle of v1.1.0 and tells damage, if that is
-// not nil, what is wrong with the bundle.
+// scan visits the members of a bundle of v1.1.0, and calls damage, if it is not nil, with
+// what is wrong with the bundle.
 func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, int64, error)) error {
 	at := legacy.Open(b.bytes, b.size)
 	var offset int64
@@ -59,8 +59,8 @@ func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, in
 	return nil
 }
 
-// heldLarge saves a large member of v1.1.0 its way through a temporary file
-// where the store has it already: it is only hashed.
+// heldLarge avoids a temporary file for a large member of v1.1.0 that the store has
+// already: it only hashes the member.
 func (r *run) heldLarge(ctx context.Context, t *task, entry io.Reader) (done bool, err error) {
 	if t.Size <= inMemory || r.cfg.Superseded && !slices.Equal(t.claims, []crate.Checksum{t.want}) {
 		return false, nil // or its bytes may be wanted although they are others

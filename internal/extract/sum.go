@@ -10,9 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// findSums reads the checksums of bundles, by name, from the catalog beside
-// them. A catalog, or a line of it, that cannot be read says nothing: like
-// manifests it is a hint.
+// findSums reads the checksums of bundles, by name, from the catalog beside them. It logs
+// an unreadable catalog or line and ignores it: like manifests, it is a hint.
 func (r *run) findSums() {
 	f, err := r.cfg.Bundles.Open(lists.CatalogName)
 	if err != nil {
@@ -32,9 +31,8 @@ func (r *run) findSums() {
 	}
 }
 
-// compareSum compares a bundle that was read to its end with the catalog. There
-// are bits in a frame that change no byte of what it decodes to: only this finds
-// them flipped (E4).
+// compareSum compares a bundle that was read to its end with the catalog. Some bits of a
+// frame change no byte of its content: only this detects that they were flipped (E4).
 func (r *run) compareSum(b *opened) {
 	if b.sums == nil || b.damaged {
 		return

@@ -7,8 +7,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Verdict is the error that an extraction into the folder crates deserves which went
-// through to its end.
+// Verdict returns the error of an extraction into the folder crates that ran to its end, or
+// nil.
 func (s *Summary) Verdict(crates string) error {
 	var errs []error
 	if !s.Sound() {

@@ -18,18 +18,18 @@ import (
 // task is a member to store if it has the expected checksum.
 type task struct {
 	bundle string
-	reader *bundle.Reader // where the bytes are read, if not in body; nil: a bundle of v1.1.0
+	reader *bundle.Reader // where to read the bytes, if not in body; nil: a bundle of v1.1.0
 	bundle.Member
 	want       crate.Checksum
 	yanked     bool             // the index says so
-	claims     []crate.Checksum // with which the manifest names it
-	later      bool             // a later bundle has the version's bytes
-	superseded bool             // want is what they were before, which is wanted all the same
-	body       *body            // nil: to be read from reader
-	stored     bool             // the store has taken the bytes
+	claims     []crate.Checksum // checksums in the manifest
+	later      bool             // a later bundle has the version's current bytes
+	superseded bool             // want is of earlier bytes, which are wanted, too
+	body       *body            // nil: read it from reader
+	stored     bool             // the store has accepted the bytes
 }
 
-// round works on what a feed sends.
+// round processes what a feed sends.
 func (r *run) round(ctx context.Context, b *opened, from feed) error {
 	tasks := make(chan task)
 	g, ctx := errgroup.WithContext(ctx)
@@ -64,7 +64,7 @@ func (t *task) drop() {
 	}
 }
 
-// do does a task. An error ends the run: the disk is full or broken.
+// do processes a task. An error ends the run: the disk is full or broken.
 func (r *run) do(ctx context.Context, t *task) error {
 	there, err := r.look(ctx, t)
 	if err == nil && there == same && t.reader != nil { // its bytes in the bundle were hashed when it was met
@@ -130,7 +130,7 @@ func (r *run) settle(t *task, err error) error {
 
 func (t *task) problem(k Kind, err error) error { return &Problem{k, t.bundle, t.ID, err} }
 
-// verified returns nil if the task has a body and that is what it ought to be.
+// verified returns nil if the task has a body with the expected checksum.
 func (r *run) verified(t *task) error {
 	if t.body == nil {
 		c, err := t.reader.OpenMember(t.Placement)
@@ -155,17 +155,16 @@ func (r *run) verified(t *task) error {
 	return nil
 }
 
-// standing is what there is under a crate's name.
+// standing is what has a crate's name.
 type standing int
 
 const (
 	nothing standing = iota
-	same             // the bytes that it ought to be
+	same             // the expected bytes
 	other            // anything else
 )
 
-// look finds out what is under the name of a task's crate. Nothing is trusted because of
-// its name or size.
+// look determines what has the name of a task's crate. It trusts neither name nor size.
 func (r *run) look(ctx context.Context, t *task) (standing, error) {
 	size, err := r.stat(ctx, t)
 	switch {
@@ -193,7 +192,7 @@ func (r *run) look(ctx context.Context, t *task) (standing, error) {
 	return other, nil
 }
 
-// makeRoom sets aside what is in its place, if that is allowed.
+// makeRoom moves away what has the crate's name, if that is allowed.
 func (r *run) makeRoom(ctx context.Context, t *task) error {
 	if !r.cfg.Overwrite {
 		return t.problem(Occupied, errOccupied(t.ID))
