@@ -11,12 +11,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 )
 
-// Dirs are the folders of a mirror, for the everyday commands: -mirror names
-// the folder that has them all under v1.1.0's names, and each has a flag of its
-// own for those who keep it elsewhere.
+// Dirs are the folders of a mirror, for the everyday commands: -mirror is the folder that
+// has all of them under v1.1.0's names, and each has a flag for users who keep it
+// elsewhere.
 type Dirs struct{ home.Dirs }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (d *Dirs) Flags() []cli.Flag {
 	return under(folders,
 		&cli.StringFlag{Name: "mirror", Value: DefaultMirror(), DefaultText: "~/Rust-Crates", Sources: cli.EnvVars("CLONECRATESIO_MIRROR"), Usage: "use the mirror in `DIR`, which has crates.io-index, crates, bundles and manifest.jsonl", Destination: &d.Root, TakesFile: true},
@@ -27,17 +27,17 @@ func (d *Dirs) Flags() []cli.Flag {
 	)
 }
 
-// ManifestFlag is for those commands that write the audit log.
+// ManifestFlag returns the flag of commands that write the run log.
 func (d *Dirs) ManifestFlag() cli.Flag {
 	return &cli.StringFlag{Name: "manifest", Category: folders, Usage: "write the audit log of the run to `FILE`, after moving an earlier one aside; /dev/null, /dev/stdout and FIFOs work. Default: manifest.jsonl in -mirror, or beside -out if only that is given", Destination: &d.Manifest, TakesFile: true}
 }
 
-// LogDirFlag is for those commands that deal with the log of statements.
+// LogDirFlag returns the flag of commands that use the log of statements.
 func (d *Dirs) LogDirFlag() cli.Flag {
 	return &cli.StringFlag{Name: "log-dir", Category: folders, Usage: "keep the log of statements in `DIR`. Default: log in -mirror, or beside -out if only that is given", Destination: &d.Statements, TakesFile: true}
 }
 
-// DefaultMirror is ~/Rust-Crates, as v1.1.0's Clone-Index.py has it.
+// DefaultMirror returns ~/Rust-Crates, like v1.1.0's Clone-Index.py.
 func DefaultMirror() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -46,7 +46,7 @@ func DefaultMirror() string {
 	return filepath.Join(home, "Rust-Crates")
 }
 
-// Fill names the folders that no flag named.
+// Fill sets the folders that no flag has set.
 func (d *Dirs) Fill() {
 	if d.Crates != "" && d.Root == DefaultMirror() { // not in a home folder that has no mirror
 		d.Manifest = cmp.Or(d.Manifest, filepath.Join(d.Crates, "..", home.ManifestName))
@@ -55,8 +55,8 @@ func (d *Dirs) Fill() {
 	d.Dirs.Fill()
 }
 
-// CommandToReindex is what makes a mirror of the crates in folders, which needs no
-// network.
+// CommandToReindex returns the command that makes a mirror of the crates in folders,
+// without network.
 func CommandToReindex(d *home.Dirs) string {
 	command := "clonecratesio reindex"
 	if d.Root != DefaultMirror() {
@@ -74,7 +74,7 @@ func CommandToReindex(d *home.Dirs) string {
 	return command
 }
 
-// shellQuote quotes an argument for people to copy, where it has to be.
+// shellQuote quotes an argument, if needed, for users to copy.
 func shellQuote(s string) string {
 	if strings.ContainsAny(s, " \t\n\"'`$&|;<>()*?[]#~!{}\\") {
 		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

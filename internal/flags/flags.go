@@ -1,7 +1,7 @@
-// Package flags is the flags that commands share: a struct for each group, with Flags,
-// which says them to the parser, Check, which refuses invalid values before anything is
-// touched, and a method that makes the configuration of the package that they are about.
-// Flags of a single command are in package cli.
+// Package flags defines flags that commands share: a struct for each group, with the
+// methods Flags, which returns them for the parser, Check, which rejects invalid values
+// before anything is touched, and one that makes the configuration of the package that they
+// are about. Flags of a single command are in package cli.
 package flags
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// UsageError is wrong usage: exit code 2, with the usage line.
+// UsageError reports wrong usage: exit code 2, with the usage line.
 type UsageError struct {
 	Cmd *cli.Command // nil until it is known
 	Err error
@@ -25,7 +25,7 @@ func Usagef(format string, args ...any) error {
 	return &UsageError{Err: fmt.Errorf(format, args...)}
 }
 
-// Emptyf refuses a choice that chooses nothing.
+// Emptyf returns the error of a selection that selects nothing.
 func Emptyf(format string, args ...any) error {
 	return Usagef(format+"; if an empty choice is meant, give -allow-empty", args...)
 }
@@ -51,25 +51,26 @@ func under(title string, list ...cli.Flag) []cli.Flag {
 	return list
 }
 
-// JSON is -json: the data, for programs.
+// JSON returns -json: output for programs.
 func JSON(to *bool, usage string) cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: usage, Destination: to}
 }
 
-// IndexDir is -index-dir of those commands that know no mirror.
+// IndexDir returns -index-dir, for commands without a mirror.
 func IndexDir(to *string, usage string) cli.Flag {
 	return &cli.StringFlag{Name: "index-dir", Usage: usage, Destination: to, TakesFile: true}
 }
 
-// MaxDuration is after how long a run stops, for the next one to resume; 0: when all is done.
+// MaxDuration is the time after which a run stops, for the next one to resume; 0: when all
+// is done.
 type MaxDuration time.Duration
 
-// Flag is -max-duration.
+// Flag returns -max-duration.
 func (d *MaxDuration) Flag(usage string) cli.Flag {
 	return &cli.DurationFlag{Name: "max-duration", Usage: usage, Destination: (*time.Duration)(d)}
 }
 
-// Check refuses less than nothing.
+// Check rejects a negative duration.
 func (d MaxDuration) Check() error {
 	if d < 0 {
 		return Usagef("-max-duration is %v, want 0 (no limit) or more", time.Duration(d))

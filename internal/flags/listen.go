@@ -11,19 +11,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 )
 
-// Listen is where the admin endpoints of a command are served; empty: nowhere.
+// Listen is the address of a command's admin endpoints; empty: none.
 type Listen struct {
 	flag  string
 	Addr  string
 	given bool // by the user
-	// Needed says that the process runs for as long as it is watched: it does not begin
-	// without an address that the user has given.
+	// Needed says that the process runs for as long as it is watched: it does not start if
+	// it cannot listen on an address that the user has given.
 	Needed bool
 }
 
 const adminUsage = "serve /metrics, /api/status and /debug/pprof/ (to loopback clients only) at `ADDR`; empty = off. If the default port is taken, the run continues without"
 
-// Flag is the flag with a name and a default address.
+// Flag returns the flag with a name and a default address.
 func (l *Listen) Flag(name, addr string) cli.Flag {
 	l.flag = "-" + name
 	return &cli.StringFlag{
@@ -32,8 +32,8 @@ func (l *Listen) Flag(name, addr string) cli.Flag {
 	}
 }
 
-// Serve serves the admin endpoints of a command until stop is called. A port that is
-// taken does not keep a run from its work: Prometheus itself is at 9090.
+// Serve serves the admin endpoints of a command until stop is called. If the default port
+// is taken, the run continues without: Prometheus itself uses 9090.
 func (l *Listen) Serve(h http.Handler, log *slog.Logger) (stop func(), err error) {
 	none := func() {}
 	if l.Addr == "" {

@@ -11,13 +11,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 )
 
-// Log is the flags about logs.
+// Log has the flags of the log.
 type Log struct {
 	Format, Level string // Format "": sentences on a terminal, text elsewhere
 	Quiet         bool
 }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (cfg *Log) Flags() []cli.Flag {
 	return under(logging,
 		&cli.StringFlag{Name: "log-format", DefaultText: "sentences on a terminal, text elsewhere", Usage: "`text|json`: log lines of key=value or of JSON", Destination: &cfg.Format},
@@ -26,7 +26,7 @@ func (cfg *Log) Flags() []cli.Flag {
 	)
 }
 
-// Check refuses other words.
+// Check rejects invalid values.
 func (cfg *Log) Check() error {
 	if f := strings.ToLower(cfg.Format); f != "" && f != "text" && f != "json" {
 		return Usagef("-log-format %q is neither text nor json", cfg.Format)
@@ -38,7 +38,7 @@ func (cfg *Log) Check() error {
 	return nil
 }
 
-// ForPeople reports whether the log on w is one of sentences.
+// ForPeople reports whether the log on w is written in sentences.
 func (cfg *Log) ForPeople(w io.Writer) bool { return cfg.Format == "" && console.IsTerminal(w) }
 
 // seconds has durations be numbers of seconds in JSON, where slog writes nanoseconds.
@@ -49,9 +49,9 @@ func seconds(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Logger returns a logger that writes to w. The configuration was checked. What
-// the standard library logs (net/http reports strange answers, with their
-// bytes) goes there too, as debug lines.
+// Logger returns a logger that writes to w. Check must have succeeded. It also receives
+// what the standard library logs, as debug lines (net/http reports strange answers, with
+// their bytes).
 func (cfg *Log) Logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Level))

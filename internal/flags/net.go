@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Net is the flags about requests.
+// Net has the flags about requests.
 type Net struct {
 	Concurrency         int
 	TimeoutSeconds      int
@@ -36,7 +36,7 @@ type Net struct {
 	Stall               time.Duration // no flag: the demo is in a hurry
 }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (cfg *Net) Flags() []cli.Flag {
 	return under(requests,
 		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "run at most `N` downloads at a time", Destination: &cfg.Concurrency},
@@ -59,7 +59,7 @@ func (cfg *Net) Flags() []cli.Flag {
 	)
 }
 
-// Check refuses invalid values, and reads the token.
+// Check rejects invalid values, and reads the token.
 func (cfg *Net) Check() error {
 	switch {
 	case cfg.Concurrency < 1 || cfg.Concurrency > MaxConcurrency:
@@ -102,11 +102,11 @@ func (cfg *Net) Check() error {
 // connections are given up.
 const minRate = 1 << 10
 
-// MaxConcurrency keeps a slip of the hand from becoming an attack on upstream.
+// MaxConcurrency keeps a typing error from becoming an attack on upstream.
 const MaxConcurrency = 4096
 
-// Client is the configuration of a client for upstream. AllowMissing, Dial and Log
-// are the caller's.
+// Client returns the configuration of an upstream client. The caller sets AllowMissing,
+// Dial and Log.
 func (cfg *Net) Client(userAgent string) upstream.Config {
 	return upstream.Config{
 		Concurrency: cfg.Concurrency, Timeout: time.Duration(cfg.TimeoutSeconds) * time.Second, StallTimeout: cfg.Stall,
@@ -117,9 +117,9 @@ func (cfg *Net) Client(userAgent string) upstream.Config {
 	}
 }
 
-// FitOpenFiles lowers the concurrency to what the process may have open: a
-// connection and a file for each download, and some for everything else: the
-// catalog, the index, bundles that are read from (C15).
+// FitOpenFiles lowers the concurrency to what the limit of open files allows: a connection
+// and a file per download, and some for everything else: the catalog, the index, bundles
+// (C15).
 func (cfg *Net) FitOpenFiles(log *slog.Logger) error {
 	// Folders that are opened on the way to a file, index files being read,
 	// bundles that are read from, and what the database keeps open.
@@ -139,5 +139,5 @@ func (cfg *Net) FitOpenFiles(log *slog.Logger) error {
 	return nil
 }
 
-// HasToken reports whether there is a token for upstream, once Check has read it.
+// HasToken reports whether there is a token for upstream. Call it after Check.
 func (cfg *Net) HasToken() bool { return cfg.token != "" }

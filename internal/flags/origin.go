@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/locate"
 )
 
-// Origin is where crate files are: as a flag says, or the index.
+// Origin says where crate files are: according to a flag, or the index.
 type Origin struct {
 	Base string // -crates-base-url: a URL, a template, "auto", or empty if it is not given
 
@@ -31,7 +31,7 @@ const Auto = "auto"
 
 const originDefault = crate.CratesIO + ", or auto for the index of another registry, but not in a private network"
 
-// Flag is -crates-base-url.
+// Flag returns -crates-base-url.
 func (o *Origin) Flag(purpose string) cli.Flag {
 	return &cli.StringSliceFlag{
 		Category: requests,
@@ -40,7 +40,7 @@ func (o *Origin) Flag(purpose string) cli.Flag {
 	}
 }
 
-// Check reads the flag.
+// Check parses the flag.
 func (o *Origin) Check() (err error) {
 	if len(o.given) > 0 {
 		o.Base = o.given[0]
@@ -61,9 +61,9 @@ func (o *Origin) Check() (err error) {
 	return nil
 }
 
-// Resolve finds out where crate files are, if no flag says so: in config.json of
-// the index, which is nil if there is none. A flag that names a mirror or registry as a
-// whole leads to its crates.
+// Resolve determines where crate files are: according to the flag or, if there is none, to
+// config.json of the index, which may be nil. A flag that names a whole mirror or registry
+// is resolved to its crates.
 func (o *Origin) Resolve(ctx context.Context, ix *index.Index, log *slog.Logger) error {
 	if err := o.locate(ctx, log); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (o *Origin) locate(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// ResolveIn is Resolve with the index in a folder, if there is one.
+// ResolveIn is like Resolve, with the index in a folder, if there is one.
 func (o *Origin) ResolveIn(ctx context.Context, dir string, log *slog.Logger) error {
 	ix, err := index.Open(ctx, dir, index.Options{Log: log})
 	if errors.Is(err, fs.ErrNotExist) {
@@ -156,8 +156,8 @@ func ofIndex(ctx context.Context, ix *index.Index) (none crate.URLTemplate, err 
 	return urls, nil
 }
 
-// CheckUpstream checks where crate files are, how they are asked for, and whether
-// both go together.
+// CheckUpstream checks where crate files are, how to request them, and whether both fit
+// together.
 func CheckUpstream(o *Origin, net *Net) error {
 	return errors.Join(o.Check(), net.Check(), o.checkToken(net))
 }

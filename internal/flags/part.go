@@ -21,8 +21,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
-// Part is the flags that choose a part of the index. Without any of
-// them, all of it is meant.
+// Part has the flags that select a part of the index. Without any of them, all of it is
+// selected.
 type Part struct {
 	crates    string
 	lockfiles []string
@@ -36,7 +36,7 @@ type Part struct {
 	newest int // latest as a number, after check; 0: all
 }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (cfg *Part) Flags() []cli.Flag {
 	return under(Choice,
 		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as for cargo add; # begins a comment", Destination: &cfg.crates, TakesFile: true},
@@ -49,7 +49,7 @@ func (cfg *Part) Flags() []cli.Flag {
 	)
 }
 
-// Check refuses invalid values, and files that are missing.
+// Check rejects invalid values and missing files.
 func (cfg *Part) Check() error {
 	named := cfg.crates != "" || len(cfg.lockfiles) > 0
 	switch {
@@ -82,13 +82,13 @@ func (cfg *Part) Check() error {
 	return nil
 }
 
-// Chooses reports whether a part of the index is meant.
+// Chooses reports whether a part of the index is selected.
 func (cfg *Part) Chooses() bool {
 	return cfg.crates != "" || len(cfg.lockfiles) > 0 || cfg.newest > 0
 }
 
-// Source makes a source of the part of the index that is meant. The choice has
-// then decided about yanked versions: those of a lock file are always wanted.
+// Source returns a source of the selected part of the index. The selection has then decided
+// about yanked versions: those of a lock file are always included.
 func (cfg *Part) Source(ctx context.Context, ix *index.Index, sums plan.Checksums, yanked bool, show *console.Display, log *slog.Logger) (plan.Source, error) {
 	if !cfg.Chooses() {
 		return plan.FromIndex(ix, sums), nil
@@ -100,14 +100,14 @@ func (cfg *Part) Source(ctx context.Context, ix *index.Index, sums plan.Checksum
 	return plan.FromChoice(ix, sums, choice, choice.Bad), nil
 }
 
-// Chosen is the part of an index that is meant.
+// Chosen is the selected part of an index.
 type Chosen struct {
 	plan.Choice
 	Versions int64           // how many, where that is known
 	Bad      []plan.BadEntry // what was asked for in vain
 }
 
-// Choice finds out which part of the index is meant, where one is: cfg.Chooses.
+// Choice selects a part of the index. Call it only if cfg.Chooses.
 func (cfg *Part) Choice(ctx context.Context, ix *index.Index, yanked bool, show *console.Display, log *slog.Logger) (*Chosen, error) {
 	if cfg.crates == "" && len(cfg.lockfiles) == 0 {
 		return &Chosen{Choice: closure.Latest{N: cfg.newest, Yanked: yanked}}, nil

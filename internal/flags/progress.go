@@ -9,10 +9,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 )
 
-// Progress is the flags about progress lines in the log.
+// Progress has the flags of progress lines in the log.
 type Progress struct{ console.Lines }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (cfg *Progress) Flags() []cli.Flag {
 	return under(logging,
 		&cli.DurationFlag{Name: "progress-interval", Usage: "log progress this often, 0 = never", Destination: &cfg.Interval},
@@ -20,7 +20,7 @@ func (cfg *Progress) Flags() []cli.Flag {
 	)
 }
 
-// Check refuses less than nothing.
+// Check rejects negative values.
 func (cfg *Progress) Check() error {
 	if cfg.Interval < 0 || cfg.Every < 0 {
 		return Usagef("-progress-interval and -progress-every want 0 or more")
@@ -28,7 +28,7 @@ func (cfg *Progress) Check() error {
 	return nil
 }
 
-// Terminal is stderr for a run: its display, and the log above that.
+// Terminal returns the display of a run on stderr, and a logger that writes above it.
 func (cfg *Progress) Terminal(stderr io.Writer, log *Log) (*console.Display, *slog.Logger) {
 	show := console.NewDisplay(stderr, cfg.Lines)
 	if log.Quiet {

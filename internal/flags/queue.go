@@ -9,10 +9,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work/jetstream"
 )
 
-// Queue is the flags of commands that use a queue in NATS.
+// Queue has the flags of commands that use a queue in NATS.
 type Queue struct{ jetstream.Config }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (q *Queue) Flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "nats", Usage: "use the NATS server at `URL`, nats://HOST:4222 or tls://HOST; separate several with commas. JetStream must be on", Sources: cli.EnvVars("NATS_URL"), HideDefault: true, Destination: &q.URL},
@@ -24,14 +24,14 @@ func (q *Queue) Flags() []cli.Flag {
 	}
 }
 
-// WaitFlag is of the command that makes the queue.
+// WaitFlag returns the flag of the command that creates the queue.
 func (q *Queue) WaitFlag() cli.Flag {
 	return &cli.DurationFlag{Name: "ack-wait", Value: jetstream.UsualWait, Usage: "give the task of a worker that was silent this long to another one", Destination: &q.Wait}
 }
 
 const minWait = time.Second
 
-// Check refuses invalid values and combinations.
+// Check rejects invalid values and combinations.
 func (q *Queue) Check() error {
 	switch {
 	case q.URL == "":
@@ -44,7 +44,7 @@ func (q *Queue) Check() error {
 	return nil
 }
 
-// Open connects.
+// Open connects to the queue.
 func (q *Queue) Open(name string, log *slog.Logger) (*jetstream.Queue, error) {
 	cfg := q.Config
 	cfg.Name, cfg.Log = name, log

@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
-// Run is what commands that mirror have in common: where crates come from,
-// how they are stored, who is notified. The folders have flags of each command's own.
+// Run has the settings that mirroring commands share: where crates come from, how they are
+// stored, who is notified. Each command has its own flags for the folders.
 type Run struct {
 	Home              home.Dirs // its index is not used: a source names the crates
 	Origin            Origin
@@ -35,7 +35,7 @@ type Run struct {
 	Net               Net
 }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (cfg *Run) Flags() []cli.Flag {
 	list := []cli.Flag{
 		cfg.Origin.Flag("download crate files from "),
@@ -64,7 +64,7 @@ var acceptances = map[string]plan.AcceptRepublished{
 	"vanished": plan.AcceptVanished, "never": plan.AcceptNever, "always": plan.AcceptAlways,
 }
 
-// Check refuses invalid values and combinations, before anything is touched.
+// Check rejects invalid values and combinations, before anything is touched.
 func (cfg *Run) Check() error {
 	if cfg.BundleMode != "only" && cfg.BundleMode != "add" {
 		return Usagef("-bundle-mode %q is neither only nor add", cfg.BundleMode)
@@ -87,7 +87,7 @@ func (cfg *Run) Check() error {
 	return errors.Join(CheckUpstream(&cfg.Origin, &cfg.Net), cfg.Log.Check(), cfg.Progress.Check())
 }
 
-// Job is a run over what a source names.
+// Job returns the configuration of a run over what a source names.
 func (cfg *Run) Job(source plan.Source, log *slog.Logger) mirror.Config {
 	return mirror.Config{
 		Config: plan.Config{

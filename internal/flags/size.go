@@ -15,8 +15,8 @@ var sizes = map[string]int64{
 	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 }
 
-// ParseSize reads a size as people write it: 4GiB, 700 MB, 300K, 4294967296. Capitals do
-// not count. It is of 1 PiB at most.
+// ParseSize parses a size as people write it: 4GiB, 700 MB, 300K, 4294967296. It ignores
+// case. The largest size is 1 PiB.
 func ParseSize(text string) (int64, error) {
 	unit := strings.TrimLeft(text, "0123456789")
 	digits := text[:len(text)-len(unit)]

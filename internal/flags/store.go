@@ -17,15 +17,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 )
 
-// Store is the bucket that a mirror is in. Empty: it is on the disk alone.
+// Store is the bucket of a mirror. Empty: the mirror is on disk only.
 type Store struct{ URL string }
 
-// Flag is the flag.
+// Flag returns the flag.
 func (s *Store) Flag(usage string) cli.Flag {
 	return &cli.StringFlag{Name: "store", Usage: usage + "; `URL` is s3://BUCKET/PREFIX, or file:///DIR for a shared folder", Destination: &s.URL}
 }
 
-// Check refuses what is no address.
+// Check rejects an invalid address.
 func (s *Store) Check() error {
 	if s.URL != "" && !strings.HasPrefix(s.URL, "s3://") && !strings.HasPrefix(s.URL, "file:///") {
 		return Usagef("-store %q is neither s3://BUCKET/PREFIX nor file:///DIR", s.URL)
@@ -33,7 +33,7 @@ func (s *Store) Check() error {
 	return nil
 }
 
-// Open opens the bucket: for writing only one that does as it should.
+// Open opens the bucket. For writing, it rejects a provider that breaks the contract.
 func (s *Store) Open(ctx context.Context, readOnly bool, log *slog.Logger) (bucket.Bucket, error) {
 	b, err := address.Open(ctx, s.URL, address.Options{ReadOnly: readOnly, Log: log})
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Store) Open(ctx context.Context, readOnly bool, log *slog.Logger) (buck
 	return b, nil
 }
 
-// OpenUnseen opens the bucket to be read, and does not ask whether it is there.
+// OpenUnseen opens the bucket for reading, without checking that it exists.
 func (s *Store) OpenUnseen(ctx context.Context, log *slog.Logger) (bucket.Bucket, error) {
 	b, err := address.Open(ctx, s.URL, address.Options{ReadOnly: true, Unseen: true, Log: log})
 	if err != nil {
@@ -51,7 +51,8 @@ func (s *Store) OpenUnseen(ctx context.Context, log *slog.Logger) (bucket.Bucket
 	return b, nil
 }
 
-// ReadInto has what the root of the bucket names stand behind the folders of a mirror.
+// ReadInto makes the content of the bucket, as its root names it, readable through the
+// folders of a mirror.
 func (s *Store) ReadInto(ctx context.Context, d *home.Dirs, log *slog.Logger) error {
 	b, err := s.Open(ctx, true, log)
 	if err != nil {
@@ -67,7 +68,7 @@ func (s *Store) ReadInto(ctx context.Context, d *home.Dirs, log *slog.Logger) er
 	return nil
 }
 
-// Push is the flags of commands that fill a bucket.
+// Push has the flags of commands that fill a bucket.
 type Push struct {
 	Store
 	KeepLocal int
@@ -76,7 +77,7 @@ type Push struct {
 	verify    string
 }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (p *Push) Flags() []cli.Flag {
 	return under(remote,
 		p.Flag("push bundles, the index and the catalog to this bucket, and keep only unfinished ones on the disk; implies -bundle"),
@@ -89,7 +90,7 @@ func (p *Push) Flags() []cli.Flag {
 
 const minLease = 3 * time.Second
 
-// Check refuses invalid values and combinations.
+// Check rejects invalid values and combinations.
 func (p *Push) Check() error {
 	switch {
 	case p.KeepLocal < 0:
@@ -104,7 +105,8 @@ func (p *Push) Check() error {
 	return p.Store.Check()
 }
 
-// Pusher has what is written in the mirror that cfg opens pushed to the bucket.
+// Pusher makes everything that is written to the mirror that cfg opens go to the bucket as
+// well.
 func (p *Push) Pusher(ctx context.Context, cfg *home.Config) (*push.Pusher, error) {
 	b, err := p.Open(ctx, false, cfg.Log)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
-// Durability is when bytes are forced to the disk.
+// Durability says when bytes are synced to disk.
 type Durability string
 
 // Batches is the Durability of commands that have no flag for it.
@@ -16,12 +16,12 @@ const Batches Durability = "batch"
 
 var durabilities = map[Durability]loose.Durability{Batches: loose.Batch, "file": loose.PerFile, "none": loose.None}
 
-// Flag is -durability.
+// Flag returns -durability.
 func (d *Durability) Flag() cli.Flag {
 	return &cli.StringFlag{Name: "durability", Category: Storage, Value: string(Batches), Usage: "`file|batch|none`: when to force bytes to the disk: after each file, after each batch, or never", Destination: (*string)(d)}
 }
 
-// Check refuses other words.
+// Check rejects invalid values.
 func (d Durability) Check() error {
 	if _, ok := durabilities[d]; !ok {
 		return Usagef("-durability %q is none of file, batch, none", string(d))
@@ -29,10 +29,10 @@ func (d Durability) Check() error {
 	return nil
 }
 
-// Store is what a store takes.
+// Store returns the setting for a store.
 func (d Durability) Store() loose.Durability { return durabilities[d] }
 
-// BundleSize is after how many GB a bundle is full.
+// BundleSize is the size in GB at which a bundle is full.
 type BundleSize int64
 
 // UsualBundleSize is the BundleSize of commands that have no flag for it.
@@ -41,12 +41,12 @@ const UsualBundleSize BundleSize = 8
 // maxBundleSize is more than any file system or medium takes well in one file.
 const maxBundleSize BundleSize = 1 << 14
 
-// Flag is -bundle-size-gb.
+// Flag returns -bundle-size-gb.
 func (s *BundleSize) Flag() cli.Flag {
 	return &cli.Int64Flag{Name: "bundle-size-gb", Category: Storage, Value: int64(UsualBundleSize), Usage: "start a new bundle once the current one reaches `N` GB", Destination: (*int64)(s)}
 }
 
-// Check refuses sizes that are out of bounds.
+// Check rejects sizes that are out of range.
 func (s BundleSize) Check() error {
 	if s < 1 || s > maxBundleSize {
 		return Usagef("-bundle-size-gb is %d, want 1 to %d", s, maxBundleSize)
@@ -54,20 +54,20 @@ func (s BundleSize) Check() error {
 	return nil
 }
 
-// Bytes is the size in bytes.
+// Bytes returns the size in bytes.
 func (s BundleSize) Bytes() int64 { return int64(s) << 30 }
 
-// Deep is the flags of a run that packs.
+// Deep has the flags of a run that packs.
 type Deep struct {
 	Pack bool
 	Mode string // only, hot, add
 }
 
-// RoundAtLeast is how many versions a crate needs that are not packed: so a pack is
-// written again after every eighth version of a crate, not after each.
+// RoundAtLeast is how many unpacked versions a crate needs: a pack is rewritten after every
+// eighth version of a crate, not after each.
 const RoundAtLeast = 8
 
-// Flags are the flags.
+// Flags returns the flags.
 func (cfg *Deep) Flags() []cli.Flag {
 	return under(Storage,
 		&cli.BoolFlag{Name: "deep", Usage: "move a crate into the deep archive, as clonecratesio repack does, once " + strconv.Itoa(RoundAtLeast) + " of its versions are not there yet", Destination: &cfg.Pack},
@@ -75,7 +75,7 @@ func (cfg *Deep) Flags() []cli.Flag {
 	)
 }
 
-// Check refuses other words.
+// Check rejects invalid values.
 func (cfg *Deep) Check() error {
 	if cfg.Mode != "only" && cfg.Mode != "hot" && cfg.Mode != "add" {
 		return Usagef("-deep-mode %q is none of only, hot, add", cfg.Mode)

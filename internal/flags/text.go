@@ -8,9 +8,9 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// ReadText reads a text file that a person or a script made: UTF-8, or what its
-// byte order mark says. PowerShell writes ">" as UTF-16 and "Out-File -Encoding
-// utf8" with a mark.
+// ReadText reads a text file made by a user or a script: UTF-8, or what its byte order mark
+// says. PowerShell's ">" writes UTF-16, and its "Out-File -Encoding utf8" a byte order
+// mark.
 func ReadText(name string, read func(io.Reader) error) error {
 	f, err := os.Open(name)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Census compares what a root says is held, by the lists of each file, with what an index
-// names.
+// Census compares what a root holds, according to the lists of its files, with what an
+// index names.
 type Census struct {
 	Bucket        bucket.Reader
 	Root          *root.Root
@@ -29,7 +29,7 @@ type Census struct {
 	ExcludeYanked bool   // yanked versions need not be there
 }
 
-// Finding is a version that is not where it should be, once.
+// Finding is a version with a problem.
 type Finding struct {
 	What    string   `json:"what"` // missing, doubled, foreign
 	Crate   string   `json:"crate"`
@@ -66,7 +66,7 @@ type Counted struct {
 // censusAtLeast is how many records are expected even where the root holds little.
 const censusAtLeast = 64 * partSize
 
-// Count takes the census.
+// Count runs the census.
 func (c Census) Count(ctx context.Context) (_ *Counted, err error) {
 	dir, err := os.MkdirTemp(c.Scratch, "census-")
 	if err != nil {
@@ -219,7 +219,7 @@ func (r *Counted) found(what string, key crate.Key, files []string) {
 	}
 }
 
-// Print says it to a person.
+// Print prints the result for people.
 func (r *Counted) Print(w io.Writer) error {
 	for _, f := range r.Findings {
 		fmt.Fprintf(w, "%s: %s %s", f.What, f.Crate, f.Version)
@@ -248,8 +248,8 @@ func (r *Counted) Print(w io.Writer) error {
 	return err
 }
 
-// Verdict is what is wrong with the mirror. That something is held twice costs space
-// alone.
+// Verdict returns what is wrong with the mirror. Versions that are stored twice only cost
+// space.
 func (r *Counted) Verdict() error {
 	var parts []string
 	for _, what := range []string{Missing, Doubled, Foreign} {

@@ -1,31 +1,31 @@
-// Package fleet has the jobs of many machines on one mirror in a bucket, which are shared
-// out to workers (package work), and the census that proves that all shards together hold
-// the index.
+// Package fleet implements jobs that several machines do on one mirror in a bucket, by
+// sharing their tasks among workers (package work), and the census, which proves that all
+// shards together hold what the index names.
 //
 // # Verify
 //
-// A task is a bundle or a segment that the root names. The worker reads it from the
-// bucket from front to end: each member is hashed and compared with the manifest, each
-// version of a segment rebuilt and hashed, and the whole file compared with the root.
-// What is wrong is in the result.
+// A task is a bundle or a segment that the root names. The worker reads it from beginning
+// to end. It hashes each member and compares it with the manifest, rebuilds and hashes each
+// version of a segment, and compares the whole file with the root. The result lists the
+// problems.
 //
 // # Repack
 //
-// A task is some crates of one shard, and where in bundles their versions are. The worker
-// packs them into a segment, whose name the task gives, in this order:
+// A task is some crates of one shard, with the places of their versions in bundles. The
+// worker packs them into the segment that the task names, in this order:
 //
 //  1. Read each version out of its bundle, hash it, and pack it on its own disk.
 //  2. Push the segment, unless it is there: then another worker was faster.
 //  3. Read it back from the bucket, even if another run pushed it, and rebuild and hash each version.
 //  4. Only then the result says what the segment is, and has.
 //
-// The coordinator names all segments in the root by one commit a shard, when every task
-// has its result. Bundles stay.
+// When every task has its result, the coordinator adds all segments to the root, with one
+// commit per shard. Bundles stay.
 //
 // # Memory
 //
-// Nothing grows with the registry: what lists say is divided by a hash of the crate's
-// name into files on the disk ([spool]), and looked at one file after the other.
+// Memory does not grow with the registry: the content of the lists is distributed by a hash
+// of the crate's name to files on disk ([spool]), which are processed one by one.
 package fleet
 
 import (
@@ -54,7 +54,7 @@ const (
 	Repack = "repack"
 )
 
-// Kinds are all of them.
+// Kinds returns all kinds of jobs.
 func Kinds() []string { return []string{Verify, Repack} }
 
 // openFile opens a bundle or a segment in the bucket to be read forward. scratch is a

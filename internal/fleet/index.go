@@ -17,8 +17,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// OpenIndex opens the index that the root names, out of its bundles, in a folder that is
-// removed by close.
+// OpenIndex opens the index that the root names, from its bundles, in a folder that close
+// removes.
 func OpenIndex(ctx context.Context, in bucket.Reader, r *root.Root, scratch string, log *slog.Logger) (_ *index.Index, close func() error, err error) {
 	if r.Index.Commit == "" {
 		return nil, nil, errors.New("the root names no index: no writer has come to the end of a round yet")

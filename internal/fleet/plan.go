@@ -48,7 +48,7 @@ const (
 	maxTaskSize     = 4 << 30
 )
 
-// RepackPlan says what becomes of what is not in the deep archive.
+// RepackPlan configures how versions that are not in the deep archive are packed.
 type RepackPlan struct {
 	Bucket   bucket.Bucket
 	Root     *root.Root
@@ -56,13 +56,13 @@ type RepackPlan struct {
 	Empty    durable.FS // a folder with no bundle or segment
 	TaskSize int64      // of the .crates of a task, bytes; default 256 MiB
 	AtLeast  int        // leave a crate alone that has fewer unpacked versions; default 1
-	// Number takes the number of a segment of a shard, which no other segment has.
+	// Number reserves the number of a segment of a shard, which no other segment has.
 	Number func(ctx context.Context, shard string) (int, error)
 }
 
 const usualTaskSize = 256 << 20
 
-// Plan writes the tasks down.
+// Plan writes the tasks to the board.
 func (p RepackPlan) Plan(ctx context.Context, b *work.Board) (_ *work.Job, err error) {
 	p.TaskSize, p.AtLeast = min(cmp.Or(p.TaskSize, usualTaskSize), maxTaskSize), max(p.AtLeast, 1)
 	s, err := p.spool(ctx)

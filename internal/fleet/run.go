@@ -20,7 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
-// Job is a job that is seen through.
+// Job is a job to be run to its end.
 type Job struct {
 	Bucket   bucket.Bucket
 	Queue    work.Queue
@@ -212,7 +212,7 @@ func (s *Summary) Print(w io.Writer) error {
 	return err
 }
 
-// Verdict is what is wrong with the mirror.
+// Verdict returns what is wrong with the mirror.
 func (s *Summary) Verdict() error {
 	var errs []error
 	if s.Count > 0 {

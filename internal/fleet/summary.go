@@ -23,7 +23,7 @@ type Summary struct {
 	Segments int   `json:"segments,omitzero"`
 }
 
-// SumVerify sums up the results of a job of Verify.
+// SumVerify sums up the results of a Verify job.
 func SumVerify(ctx context.Context, b *work.Board, s *work.State) (*Summary, error) {
 	sum := &Summary{Kind: Verify, Tasks: len(s.Done) + len(s.Aside)}
 	for _, id := range s.Done {

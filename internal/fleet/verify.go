@@ -26,7 +26,7 @@ type verifyTask struct {
 	File root.File `json:"file"`
 }
 
-// Problem is something that is not what it should be.
+// Problem describes something that is wrong with a file.
 type Problem struct {
 	File  string `json:"file"`
 	Crate string `json:"crate,omitzero"` // name and version; empty: it is about the file
@@ -60,7 +60,7 @@ func (v *Verified) found(id crate.ID, err error) {
 	v.Problems = append(v.Problems, p)
 }
 
-// PlanVerify writes down a task for each file that the root names.
+// PlanVerify writes a task for each file that the root names.
 func PlanVerify(ctx context.Context, b *work.Board, r *root.Root) (*work.Job, error) {
 	job := &work.Job{Created: time.Now().UTC()}
 	for _, list := range []struct {
@@ -82,7 +82,8 @@ func PlanVerify(ctx context.Context, b *work.Board, r *root.Root) (*work.Job, er
 	return b.Begin(ctx, job)
 }
 
-// Verifier does the tasks of Verify. scratch is a folder with no bundle or segment.
+// Verifier returns a worker for Verify tasks. scratch is a folder without bundles or
+// segments.
 func Verifier(in bucket.Bucket, scratch durable.FS) work.Doer {
 	return func(ctx context.Context, task []byte) ([]byte, error) {
 		var t verifyTask

@@ -16,9 +16,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Activity is what this process is doing, for /api/status, run.json and
-// /metrics: one run, or the rounds of a sync that follows. Its methods may be
-// called concurrently.
+// Activity is the state of this process, for /api/status, run.json and /metrics: one run,
+// or the rounds of a sync that follows. Its methods may be called concurrently.
 type Activity struct {
 	version  string
 	code     func(error) int
@@ -123,8 +122,8 @@ type rounds struct {
 	upstream time.Time // of the newest commit of the index that upstream had at the last look
 }
 
-// NewActivity is that of a process of this version of the program, which has done
-// nothing yet. code is the exit code of a sync that ends with an error.
+// NewActivity returns the Activity of a process of this program version, which has done
+// nothing yet. code returns the exit code of a sync that ends with an error.
 func NewActivity(version string, code func(error) int) *Activity {
 	return &Activity{version: version, code: code, started: time.Now(), commits: newCommits(), progress: mirror.NewProgress(), arrivals: news.NewArrivals(news.Recorded())}
 }
@@ -185,7 +184,8 @@ func (a *Activity) results() mirror.Counts {
 	return sum
 }
 
-// State is that of the process: the counts are of the run under way, or of the last one.
+// State returns the state of the process: its counts are those of the current run, or of
+// the last one.
 func (a *Activity) State() runstate.State {
 	a.mu.Lock()
 	defer a.mu.Unlock()

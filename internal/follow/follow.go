@@ -1,17 +1,17 @@
-// Package follow keeps a mirror up to date: it opens it, makes one round or a round every
-// so often (update the index, mirror what has changed since the last round, look what is
-// wrong), and reports its state.
+// Package follow keeps a mirror up to date: it opens the mirror, makes one round or one per
+// interval (update the index, mirror what changed since the last round, judge the result),
+// and reports its state.
 //
-// A [Session] is an open mirror with what belongs to it, for one run of package
-// mirror or many. A [Follower] makes rounds on one. An [Activity] is what the process
-// is doing, as run.json, /api/status and the metrics show it.
+// A [Session] is an open mirror with its locks, catalog, log and client, for one or several
+// runs of package mirror. A [Follower] makes rounds on a session. An [Activity] is the
+// state of the process, as run.json, /api/status and the metrics show it.
 //
 // # What a follower remembers
 //
-// In memory alone, so that the first round of a process looks at everything: the commit
-// of the index that is mirrored, what was missing then, and which crates to try again. A
-// round compares the index with that commit. Once a day, and whenever the catalog was
-// damaged, everything is looked at again.
+// A follower remembers the mirrored commit of the index, what was missing then, and which
+// crates to try again. A round compares the index with that commit. This is only in memory,
+// so the first round of a process checks everything; so does one round a day, and any round
+// after the catalog was damaged.
 package follow
 
 import (
@@ -32,50 +32,50 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Config is a sync.
+// Config configures a sync.
 type Config struct {
 	SessionConfig
 	Every time.Duration // between two rounds; 0: there is one
-	// Update brings the index to what upstream has; its Progress is set. If nil, the
-	// index is taken as it is.
+	// Update updates the index from upstream; its Progress is set. If nil, the index is
+	// used as it is.
 	Update *clone.Config
-	// Doubt is the verdict on what an update could not find out of the index; nil in
-	// place of it: there is nothing to doubt.
+	// Doubt returns the verdict on what an update could not determine about the index. If
+	// nil, there is no doubt.
 	Doubt func() error
-	// Early returns when there is something new before the time of the next round has
-	// come, or ctx ends. If nil, each round waits for its time.
+	// Early returns as soon as there is something new, or ctx ends. If nil, each round
+	// starts on schedule.
 	Early func(ctx context.Context)
-	// WatchUpdate shows how far git is, in its words, until stop is called. If nil, it
-	// is not shown.
+	// WatchUpdate shows git's progress, in git's words, until stop is called. If nil, it is
+	// not shown.
 	WatchUpdate func(look func() string) (stop func())
-	// AcceptShrink accepts what many removed crates are otherwise refused for, in the first
-	// round that ends.
+	// AcceptShrink makes the first round that ends accept the removal of many crates, which
+	// is otherwise refused.
 	AcceptShrink bool
-	// Job is a run over a source, from the index that it was made of.
+	// Job returns the configuration of a run over a source, which was made from ix.
 	Job func(ctx context.Context, ix *index.Index, source plan.Source) (mirror.Config, error)
-	// Part chooses from the index. If nil, all of it is mirrored.
+	// Part selects a part of the index. If nil, all of it is mirrored.
 	Part func(ctx context.Context, ix *index.Index) (plan.Source, error)
-	// Describe brings the sidecars of what ix names up to date. It may return a
-	// verdict. If nil, there are no sidecars.
+	// Describe updates the sidecars of what ix names. It may return a verdict. If nil,
+	// there are no sidecars.
 	Describe func(ctx context.Context, ix *index.Index) error
-	// Pack moves what has come into the deep archive. If nil, nothing is moved.
+	// Pack moves new crates into the deep archive. If nil, nothing is moved.
 	Pack func(ctx context.Context, w *home.Writer) error
-	// State states what is held, at the end of a round without fault, at most once an
-	// hour. If nil, no statements are made.
+	// State makes a statement of what is held, at the end of a round without errors, at
+	// most once an hour. If nil, no statements are made.
 	State func(ctx context.Context, w *home.Writer) error
-	// PushEvery is the least time between two pushes of a follower: each makes a bundle
-	// of what has come since. The first round always pushes.
+	// PushEvery is the shortest time between two pushes of a follower: each makes a bundle
+	// of what is new. The first round always pushes.
 	PushEvery time.Duration
-	// BundleEvery is how long a follower puts crates into the same bundle at most; 0:
+	// BundleEvery is the longest time that a follower adds crates to the same bundle; 0:
 	// until it is full.
 	BundleEvery time.Duration
-	// AllowMissing: what upstream refuses does not make a run incomplete.
+	// AllowMissing treats a run as complete even if upstream refuses some versions.
 	AllowMissing bool
-	// Ended is called with each run of a follower that ended. It may be nil.
+	// Ended is called after each run of a follower. It may be nil.
 	Ended func(*mirror.Summary)
 }
 
-// Follower makes the rounds of a sync. Its methods are for one goroutine.
+// Follower makes the rounds of a sync. It must not be used concurrently.
 type Follower struct {
 	cfg  Config
 	open *Session
@@ -97,11 +97,11 @@ type Follower struct {
 // New returns a follower that has made no round yet.
 func New(cfg Config) *Follower { return &Follower{cfg: cfg} }
 
-// Summary is that of the run of the last round, nil if it had none.
+// Summary returns the summary of the last round's run, or nil if it had none.
 func (f *Follower) Summary() *mirror.Summary { return f.summary }
 
-// Once makes one round. Errors: verdicts on the mirror (package verdict), and why the
-// round could not continue.
+// Once makes one round. Errors: verdicts on the mirror (package verdict), and why the round
+// could not continue.
 func (f *Follower) Once(ctx context.Context) error {
 	defer f.cfg.Close()
 	return Open(ctx, &f.cfg.SessionConfig, func(s *Session) error {
@@ -125,11 +125,10 @@ func (f *Follower) Once(ctx context.Context) error {
 // has open may be the reason why the last round failed.
 var errReopen = errors.New("reopening the mirror before the next round")
 
-// Follow makes rounds until ctx ends. It gives up only where a person must look and no
-// later round can do better: if the mirror cannot be opened in the first place, if the
-// index is a user's own repository, if what reads the manifest has gone, or if the URL of
-// the index that was given has never answered, which is more likely a wrong address than
-// an outage.
+// Follow makes rounds until ctx ends. It returns early only if a user must act and no later
+// round can succeed: the mirror cannot be opened in the first place, the index is a user's
+// own repository, the reader of the manifest is gone, or the given URL of the index has
+// never answered, which suggests a wrong address rather than an outage.
 func (f *Follower) Follow(ctx context.Context) error {
 	defer f.cfg.Close()
 	for opened := false; ; {

@@ -62,7 +62,7 @@ func notHeld(c mirror.Counts) string {
 	return ""
 }
 
-// UpdateState is the state of an update of the index, out of git's words.
+// UpdateState returns the progress of an update of the index, from git's output.
 func UpdateState(detail string) console.State {
 	const phase = runstate.UpdatingIndex
 	st := console.State{Line: " " + phase, Attrs: []any{"phase", phase, "git", human.Printable(detail)}}

@@ -17,24 +17,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// SessionConfig is what belongs to a mirror that is open for runs.
+// SessionConfig configures a mirror that is open for runs.
 type SessionConfig struct {
 	Home home.Config
-	// Stream is the audit log of all openings, if it is a stream, which another
-	// opening must not begin again. If nil, each opening begins Home.Manifest.
+	// Stream is the run log of all openings, if it is a stream, which another opening must
+	// not start again. If nil, each opening starts Home.Manifest.
 	Stream *runlog.Writer
-	// Client makes what fetches. Each opening has its own.
+	// Client makes the client that fetches. Each opening has its own.
 	Client func() (*upstream.Client, error)
-	// Origins makes the fetcher from several upstreams; the client's is the first. If it is
-	// nil or returns nil, that is the only one.
+	// Origins makes a fetcher from several upstreams, the client's first. If it is nil or
+	// returns nil, that is the only one.
 	Origins func(first *upstream.Client) (*origins.Set, error)
 	// Listen serves metrics and status from the first opening on until Close. If nil,
 	// they are not served.
 	Listen func() (stop func(), err error)
-	// Watch shows the progress of a run until stop is called; ctx is the run's. If
-	// nil, it is not shown.
+	// Watch shows the progress of a run until stop is called; ctx is the run's. If nil, it
+	// is not shown.
 	Watch func(ctx context.Context, p *mirror.Progress) (stop func())
-	// Push carries what is stored elsewhere. If nil, all stays on the disk.
+	// Push uploads what is stored. If nil, everything stays on disk.
 	Push     Pusher
 	Activity *Activity    // of the process
 	Log      *slog.Logger // must not be nil
@@ -51,25 +51,25 @@ func (cfg *SessionConfig) listen() (err error) {
 	return err
 }
 
-// Close ends what Open has begun for all openings.
+// Close ends what Open has started for all openings.
 func (cfg *SessionConfig) Close() {
 	if cfg.stop != nil {
 		cfg.stop()
 	}
 }
 
-// Pusher is what a sync needs of push.Pusher.
+// Pusher is the part of push.Pusher that a sync uses.
 type Pusher interface {
-	// While calls run with a store, and carries what that finishes. ctx of run may end
+	// While calls run with a store, and uploads what it finishes. The ctx of run may end
 	// before that of While.
 	While(ctx context.Context, st store.Store, run func(context.Context, store.Store) error) error
 	// Room is mirror.Config.Room.
 	Room(ctx context.Context) error
-	// Round carries the rest at the end of a round, and reports its outcome.
+	// Round uploads the rest at the end of a round, and reports its outcome.
 	Round(ctx context.Context, done push.Round) error
 }
 
-// Session is a mirror that is open for writing, for one run or many.
+// Session is a mirror that is open for writing, for one or several runs.
 type Session struct {
 	*home.Writer
 	Client *upstream.Client
@@ -79,10 +79,10 @@ type Session struct {
 	cfg *SessionConfig
 }
 
-// Open opens a mirror with everything that belongs to it (locks, catalog, audit
-// log, client, metrics), tells others where it stands, calls do, and closes it. A
-// catalog that turns out to be damaged on the way is set aside, and all is done
-// again without it. Errors: those of home.Open and of do.
+// Open opens a mirror with everything that belongs to it (locks, catalog, run log, client,
+// metrics), publishes its progress, calls do, and closes it. If the catalog turns out to be
+// damaged, Open moves it away and does everything again without it. Errors: those of
+// home.Open and of do.
 func Open(ctx context.Context, cfg *SessionConfig, do func(*Session) error) error {
 	err := openOnce(ctx, cfg, do)
 	if errors.Is(err, catalog.ErrDamaged) {
@@ -125,7 +125,7 @@ func openOnce(ctx context.Context, cfg *SessionConfig, do func(*Session) error) 
 	return err
 }
 
-// Run mirrors once, with what is open here; the rest of the job is the caller's.
+// Run mirrors once, with the open mirror; the caller provides the rest of the job.
 func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, error) {
 	if job.Fetch == nil {
 		job.Fetch = s.Fetch

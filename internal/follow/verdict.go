@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Verdict is the error that a run on the mirror in d deserves which went through to
-// its end. AllowMissing: what upstream refuses does not make it incomplete.
+// Verdict returns the error of a run on the mirror in d that ran to its end. With
+// allowMissing, the run is complete even if upstream refuses some versions.
 func Verdict(s *mirror.Summary, d *home.Dirs, allowMissing bool) error {
 	return errors.Join(d.QuarantineVerdict(s.Quarantined), repaired(s.Repaired, d), lacking(s, allowMissing, 0))
 }

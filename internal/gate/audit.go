@@ -27,9 +27,9 @@ const (
 	reopen = time.Second
 )
 
-// An Audit is a log of decisions, a line of JSON each, appended to a file. It may be moved
-// away at any time: another one is begun then. Its methods may be called concurrently; a
-// nil Audit keeps nothing.
+// An Audit is a log of decisions, one line of JSON each, appended to a file. The file may
+// be moved away at any time; then a new one is started. Its methods may be called
+// concurrently; a nil Audit records nothing.
 type Audit struct {
 	name    string
 	log     *slog.Logger
@@ -68,7 +68,7 @@ func (a *Audit) Close() error {
 	return a.file.Close()
 }
 
-// Tell writes a line, unless the same one was written in this minute.
+// Tell writes a line, unless the same one was written within the last minute.
 func (a *Audit) Tell(e *Event) {
 	if a == nil {
 		return

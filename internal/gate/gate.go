@@ -1,23 +1,23 @@
-// Package gate is between a mirror and the builds that use it: what is blocked by hand
-// (package blocks), or hidden by a policy (package policy), is not shown and not served.
-// The mirror itself keeps everything.
+// Package gate stands between a mirror and the builds that use it: versions that are
+// blocked by hand (package blocks), or hidden by a policy (package policy), are neither
+// shown nor served. The mirror itself keeps everything.
 //
 // # What is shown
 //
-// A [Mirror] is the mirror behind it, less what is hidden: of the lines of a crate, now
-// and in the past, and of crate files, under whatever name or checksum they are asked
-// for. Lines that are shown are those of the mirror behind, byte for byte and in their
-// order. It can hide, and has no way to add: what is not held is not shown by it.
+// A [Mirror] shows the mirror behind it without what is hidden: lines of a crate, now and
+// in the past, and crate files, under whatever name or checksum they are requested. The
+// lines that it shows are those of the mirror behind it, byte for byte and in their order.
+// It can only hide, never add.
 //
-// A crate whose lines are all hidden is a [Refusal] that says why. Cargo finds no crate
-// then: of an index file it takes 404 alone. A crate file that is refused is 403: cargo
-// shows its text and does not try again.
+// A crate whose lines are all hidden is a [Refusal] that says why. For cargo there is no
+// such crate, since it accepts only 404 for an index file. A refused crate file is 403:
+// cargo shows its text and does not try again.
 //
 // # When
 //
-// A policy is asked when an answer is made, at that time. [reader.Crate.Until] is when
-// the passing of time will make another one of it, and Generation grows when the policy
-// or the blocks change, so who keeps answers keeps none too long.
+// The policy is evaluated for each answer, at that time. [reader.Crate.Until] is when the
+// passing of time will change the answer, and Generation grows when the policy or the
+// blocks change, so a cache of answers can tell when one is stale.
 package gate
 
 import (
@@ -36,7 +36,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 )
 
-// Config of [New]. Behind alone must be given.
+// Config configures [New]. Only Behind is required.
 type Config struct {
 	View   string // its name, for metrics and the audit log; empty: what is served at /
 	Behind reader.Mirror

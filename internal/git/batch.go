@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// A Batch is one "git cat-file --batch" that answers one question after the other.
-// Without its --buffer no answer waits in git for the next question, and it is no
-// slower. It is for one goroutine; another may write questions ahead.
+// A Batch is one "git cat-file --batch" that answers requests in sequence. Without its
+// --buffer no answer waits in git for the next request, and it is no slower. It must not be
+// used concurrently, but another goroutine may write requests ahead.
 type Batch struct {
 	git    *process
 	In     io.Writer     // takes the names of objects, each with a newline
@@ -23,8 +23,8 @@ type Batch struct {
 	closed bool
 }
 
-// Batch starts git in a mode, such as "--batch" or "--batch-check={format}". It is
-// killed when ctx ends; Close must be called in any case.
+// Batch starts git in a mode, such as "--batch" or "--batch-check={format}". Git is killed
+// when ctx ends; Close must be called in any case.
 func (r *Repository) Batch(ctx context.Context, mode string) (*Batch, error) {
 	p, err := r.start(ctx, "cat-file", mode)
 	if err != nil {
@@ -33,8 +33,7 @@ func (r *Repository) Batch(ctx context.Context, mode string) (*Batch, error) {
 	return &Batch{git: p, In: p.in, Out: bufio.NewReaderSize(p.out, 64<<10)}, nil
 }
 
-// Close ends git. Git's exit status matters only after an error; ending because a stop was
-// asked for is none.
+// Close ends git. Git's exit status matters only after an error; ending on request is none.
 func (b *Batch) Close() error {
 	if b.closed {
 		return nil
@@ -48,7 +47,7 @@ func (b *Batch) Close() error {
 	return nil
 }
 
-// Ask asks for an object and returns the header of the answer.
+// Ask requests an object and returns the header of the answer.
 func (b *Batch) Ask(object string) (header string, err error) {
 	if _, err := io.WriteString(b.In, object+"\n"); err != nil {
 		return "", err
@@ -57,8 +56,8 @@ func (b *Batch) Ask(object string) (header string, err error) {
 	return strings.TrimSuffix(header, "\n"), err
 }
 
-// Find asks for an object and reads the header of the answer in the mode "--batch";
-// size bytes and a newline follow in Out. Errors: fs.ErrNotExist.
+// Find requests an object and reads the header of the answer in the mode "--batch"; size
+// bytes and a newline follow in Out. Errors: fs.ErrNotExist.
 func (b *Batch) Find(object string) (id ID, kind string, size int64, err error) {
 	header, err := b.Ask(object)
 	if err != nil {
@@ -74,7 +73,8 @@ func (b *Batch) Find(object string) (id ID, kind string, size int64, err error) 
 	return id, kind, size, nil
 }
 
-// An ObjectError says that an object is not what was asked for. Git keeps running.
+// An ObjectError says that an object is not of the requested kind or size. Git keeps
+// running.
 type ObjectError struct {
 	Kind string // what it is: blob, tree, commit, tag
 	Size int64  // in bytes
@@ -84,8 +84,8 @@ type ObjectError struct {
 func (e *ObjectError) Error() string { return e.Err.Error() }
 func (e *ObjectError) Unwrap() error { return e.Err }
 
-// Object asks for an object of a kind, of limit bytes at most, and reads it, in the
-// mode "--batch". Errors: as Revision.
+// Object requests an object of a kind, of limit bytes at most, and reads it, in the mode
+// "--batch". Errors: as Revision.
 func (b *Batch) Object(name, want string, limit int64) (content []byte, id ID, err error) {
 	id, kind, size, err := b.Find(name)
 	if err != nil {
@@ -113,9 +113,10 @@ func (b *Batch) Object(name, want string, limit int64) (content []byte, id ID, e
 	return content, id, err
 }
 
-// Revision returns the commit whose id begins with prefix, in the mode "--batch". Errors:
-// fs.ErrNotExist; *ObjectError; after any other error git's answers cannot be matched any
-// more. A prefix that the id does not begin with was the name of a tag or branch.
+// Revision returns the commit whose ID begins with prefix, in the mode "--batch". Errors:
+// fs.ErrNotExist; *ObjectError; after any other error git's answers cannot be matched to
+// requests any more. If the ID does not begin with prefix, it was the name of a tag or
+// branch.
 func (b *Batch) Revision(prefix string) (rev Revision, err error) {
 	id, _, size, err := b.Find(prefix + "^{commit}")
 	if err != nil {
@@ -150,8 +151,8 @@ func committed(object io.Reader) (made time.Time, err error) {
 	return made, errors.Join(err, readErr)
 }
 
-// InTree finds something in a folder by its name, as git keeps it:
-// "{mode} {name}\x00{20 bytes of id}" again and again.
+// InTree finds an entry of a folder by name, in git's format: repeated "{mode}
+// {name}\x00{20 bytes of id}".
 func InTree(tree []byte, name string) (id ID, ok bool) {
 	for len(tree) > 0 {
 		entry, rest, _ := bytes.Cut(tree, []byte{0})

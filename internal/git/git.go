@@ -1,5 +1,5 @@
-// Package git runs the git program on untrusted repositories, so that these decide
-// nothing: not what is run, nor where it reads, writes or connects to.
+// Package git runs the git program on untrusted repositories, in such a way that they
+// cannot decide what is run, nor where it reads, writes or connects to.
 //
 // There are two ways to run it. A [Repository] reads: no network, no locks, nothing of
 // its configuration is executed, even if another user owns it. A [Porcelain] fetches and
@@ -7,8 +7,8 @@
 // filter or transport that a repository or a URL names, and ends, with all that it has
 // started, when its peer falls silent or this process is killed.
 //
-// It does not know crates: package index parses what is read, and package clone decides
-// what to fetch.
+// It knows nothing about crates: package index parses what is read, and package clone
+// decides what to fetch.
 package git
 
 import (
@@ -30,18 +30,17 @@ import (
 // index files: measured on the real index, it halves git's time.
 const defaultCache = 512 << 20
 
-// ErrNone: git is not installed. Such an error is an [exec.ErrNotFound] too.
+// ErrNone says that git is not installed. It wraps [exec.ErrNotFound].
 var ErrNone = errors.New("there is no git to run; install it (https://git-scm.com)")
 
-// A Repository runs the git binary on one git directory, to read it. Its methods may
-// be called concurrently.
+// A Repository runs git on one git directory, for reading. Its methods may be called
+// concurrently.
 type Repository struct {
 	Dir    string   // the git directory, or a worktree's ".git" file
 	Tree   string   // the working tree, where that is looked at
 	Cache  int64    // core.deltaBaseCacheLimit in bytes; 0: 512 MiB
 	Config []string // further settings, "name=value"
-	// Quarantine and Shallow are as those of a Porcelain: to read what it has in its
-	// quarantine.
+	// Quarantine and Shallow are those of a Porcelain, to read what is in its quarantine.
 	Quarantine, Shallow string
 }
 
@@ -151,9 +150,8 @@ func (b *firstBytes) Write(p []byte) (int, error) {
 
 func (b *firstBytes) String() string { return strings.TrimSpace(string(b.kept)) }
 
-// Output runs git and returns the beginning of its output, 4 KiB at most, without
-// the newline. What git says when it fails is in the error, with an
-// [exec.ExitError].
+// Output runs git and returns the beginning of its output, at most 4 KiB, without the
+// newline. The error has git's own message, and an [exec.ExitError].
 func (r *Repository) Output(ctx context.Context, args ...string) (string, error) {
 	p, err := r.start(ctx, args...)
 	if err != nil {
@@ -165,8 +163,7 @@ func (r *Repository) Output(ctx context.Context, args ...string) (string, error)
 	return out.String(), errors.Join(p.wait(), readErr)
 }
 
-// Read runs git and gives its output to fn, which need not read all of it if it
-// fails.
+// Read runs git and passes its output to fn, which need not read all of it if it fails.
 func (r *Repository) Read(ctx context.Context, fn func(out io.Reader) error, args ...string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

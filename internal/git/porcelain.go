@@ -16,23 +16,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A Porcelain runs those git commands that use the network or write. Unlike a
-// [Repository]'s, they obey the repository's configuration (proxies, keys), so git itself
-// finds the repository, and refuses it if another user owns it (safe.directory).
+// A Porcelain runs git commands that use the network or write. Unlike those of a
+// [Repository], they obey the repository's configuration (proxies, keys), so git itself
+// finds the repository, and rejects it if another user owns it (safe.directory).
 type Porcelain struct {
 	Dir string // where git runs
-	// URL decides what transport git may use. If nil, it may use none.
+	// URL determines the transport that git may use. If nil, it may use none.
 	URL func() string
-	// Lock is held by every git that is run, so that it lives as long as they do.
+	// Lock is inherited by every git process, so that it is held as long as one of them
+	// runs.
 	Lock *durable.Lockfile
 	// Progress is called with git's progress lines, from another goroutine. It may be nil.
 	Progress func(string)
-	// Silence is how long a peer may be silent; see Network. If 0, it is a minute.
+	// Silence is how long a peer may be silent; see Network. If 0, a minute.
 	Silence time.Duration
-	// Quarantine is a folder that takes the objects which a command makes, in place
-	// of the repository's; git finds those of the repository as well. May be "".
+	// Quarantine is a folder for the objects that a command makes, instead of the
+	// repository's; git also finds the repository's objects. May be "".
 	Quarantine string
-	// Shallow is the file that says where history ends, in place of the repository's.
+	// Shallow is the file that says where history ends, instead of the repository's.
 	Shallow string
 
 	heard func() // is called when git says something; may be nil
@@ -57,9 +58,8 @@ var guards = []string{
 	"-c", "gc.autoDetach=false",
 }
 
-// Run runs git to its end and returns the beginning of its output. A git that
-// is to stop because ctx ends has a few seconds to clean up; then it is killed, and
-// all that it runs.
+// Run runs git to its end and returns the beginning of its output. When ctx ends, git has a
+// few seconds to clean up; then it is killed, with all processes that it started.
 func (p *Porcelain) Run(ctx context.Context, args ...string) (string, error) {
 	return p.Feed(ctx, "", args...)
 }
@@ -69,7 +69,7 @@ func (p *Porcelain) Feed(ctx context.Context, input string, args ...string) (str
 	return p.Take(ctx, strings.NewReader(input), args...)
 }
 
-// Take runs git with input that is read as git takes it.
+// Take runs git with input that is read only as fast as git accepts it.
 func (p *Porcelain) Take(ctx context.Context, input io.Reader, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append(guards[:len(guards):len(guards)], args...)...)
 	cmd.Dir = p.Dir

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A Revision is a commit of a git repository, zero where there is none.
+// A Revision is a commit of a git repository; zero if there is none.
 type Revision struct {
 	Commit string    // its id, 40 hexadecimal digits
 	Time   time.Time // when it was made
@@ -20,7 +20,7 @@ type Revision struct {
 
 func (r Revision) String() string { return r.Commit + " of " + r.Time.UTC().Format(time.RFC3339) }
 
-// ErrUnborn: what HEAD, or another reference, names is not there yet.
+// ErrUnborn says that HEAD, or another reference, names a branch without commits.
 var ErrUnborn = errors.New("HEAD of the git repository names no commit")
 
 // Head returns the commit that HEAD names. Errors: ErrUnborn.
@@ -77,8 +77,8 @@ func (r *Repository) resolve(ctx context.Context, ref string) (commit string, er
 	return commit, err
 }
 
-// EachCommit calls fn for the commits that "git rev-list" finds with some arguments, in
-// its order. One whose date cannot be parsed has none.
+// EachCommit calls fn for the commits that "git rev-list" finds with these arguments, in
+// its order. A commit whose date cannot be parsed has a zero one.
 func (r *Repository) EachCommit(ctx context.Context, fn func(Revision) error, args ...string) error {
 	return r.Read(ctx, func(out io.Reader) error {
 		lines := bufio.NewScanner(out)
@@ -99,9 +99,9 @@ func (r *Repository) EachCommit(ctx context.Context, fn func(Revision) error, ar
 	}, append([]string{"rev-list", "--format=%H %ct"}, args...)...)
 }
 
-// HeadFiles returns the files that git replaces when HEAD is moved to another commit:
-// HEAD itself, the branch that it names, packed-refs, or the list of a reftable. A
-// worktree has them in two folders.
+// HeadFiles returns the files that git replaces when HEAD moves to another commit: HEAD
+// itself, the branch that it names, packed-refs, or the list of a reftable. For a worktree
+// they are in two folders.
 func (r *Repository) HeadFiles(ctx context.Context) ([]string, error) {
 	branch, err := r.Output(ctx, "rev-parse", "--symbolic-full-name", "HEAD") // or HEAD again
 	if err != nil {

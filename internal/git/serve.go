@@ -12,16 +12,16 @@ import (
 )
 
 // Pack is one exchange of git's smart HTTP protocol (gitprotocol-http(5)) with a client
-// who takes objects of a repository.
+// that fetches objects.
 type Pack struct {
-	// Advertise asks for the references, or for what the server can do, which a client
+	// Advertise requests the references, or the capabilities of the server, which a client
 	// gets first. Otherwise the client's request is read from In.
 	Advertise bool
-	// Version is the client's header Git-Protocol, "version=2"; empty: it sent none.
+	// Version is the client's header Git-Protocol, "version=2"; empty: none was sent.
 	Version string
 	In      io.Reader
 	Out     io.Writer
-	// Idle is how long git waits for In, or for Out to be taken.
+	// Idle is how long git waits for In, or for Out to accept data.
 	Idle time.Duration
 }
 
@@ -43,9 +43,9 @@ var packOptions = []string{
 	"-c", "core.hooksPath=" + os.DevNull,
 }
 
-// ServePack answers one exchange by "git upload-pack". Shown are HEAD, the branches and
-// the references whose names begin with one of refs. It ends, and all that it has
-// started, when ctx ends.
+// ServePack answers one exchange with "git upload-pack". It shows HEAD, the branches and
+// the references whose names begin with one of refs. When ctx ends, git and all processes
+// that it started end.
 func (r *Repository) ServePack(ctx context.Context, p Pack, refs ...string) error {
 	args := append(packOptions[:len(packOptions):len(packOptions)], "-c", "transfer.hideRefs=refs/", "-c", "transfer.hideRefs=!refs/heads/")
 	for _, ref := range refs {

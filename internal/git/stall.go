@@ -14,7 +14,7 @@ import (
 // second, upstream's as well as its own.
 const maxSilence = time.Minute
 
-// A StalledError says that upstream fell silent. Another try may find it awake.
+// A StalledError says that upstream fell silent. A later try may succeed.
 type StalledError struct {
 	URL   string
 	After time.Duration
@@ -24,9 +24,9 @@ func (e *StalledError) Error() string {
 	return fmt.Sprintf("%s has sent nothing for %v: check the network, or try again later", WithoutPassword(e.URL), e.After)
 }
 
-// Network runs a git that speaks with upstream, and ends it when nothing comes any
-// more: its silence shows that, and that the packs in gitDir do not grow, since not
-// every transport reports its progress. Over HTTP git itself would do so later.
+// Network runs a git command that talks to upstream, and ends it when no more data arrives:
+// neither output nor growth of the packs in gitDir, since not every transport reports its
+// progress. Over HTTP git itself would end later.
 func (p *Porcelain) Network(ctx context.Context, gitDir string, args ...string) error {
 	silence := cmp.Or(p.Silence, maxSilence)
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// TransportURL returns a URL in the form in which git uses one of the transports
-// that we know. Of a plain path git would copy files, whatever the depth.
+// TransportURL returns a URL in the form for which git uses one of the transports that we
+// know. For a plain path git would copy files, whatever the depth.
 func TransportURL(url string) (string, error) {
 	if filepath.IsAbs(url) {
 		path := strings.ReplaceAll(filepath.ToSlash(url), "%", "%25") // git reads escapes in URLs
@@ -39,8 +39,8 @@ func transport(url string) string {
 	return "none"
 }
 
-// SameRepository reports whether two URLs lead to the same repository, whatever
-// the transport and the user.
+// SameRepository reports whether two URLs lead to the same repository, ignoring transport
+// and user.
 func SameRepository(a, b string) bool { return place(a) == place(b) }
 
 // place is the host and path of a URL as git takes it.
@@ -59,7 +59,7 @@ func place(address string) string {
 	return strings.ToLower(u.Host) + "/" + strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
 }
 
-// WithoutPassword returns a URL in which the password is not to be read.
+// WithoutPassword returns a URL without its password.
 func WithoutPassword(address string) string {
 	if u, err := url.Parse(address); err == nil {
 		return u.Redacted()

@@ -1,5 +1,5 @@
-// Package gitweb lets git, and what has git in it, fetch from a mirror over HTTP: git's
-// smart protocol (gitprotocol-http(5)), versions 0 to 2, by "git upload-pack".
+// Package gitweb lets git, and programs that contain git, fetch from a mirror over HTTP:
+// git's smart protocol (gitprotocol-http(5)), versions 0 to 2, by "git upload-pack".
 //
 //	/git/index       the index as it is, with the days that are kept of its past
 //	                 (refs/clonecratesio/days/), for other mirrors
@@ -10,11 +10,11 @@
 //
 // # Limits
 //
-// A request has at most 4 MiB, which is 80,000 commits that a client names, gzipped or
-// not. It is read whole, within a minute, before git is started; 32 at a time are. As
-// many gits run as the machine has cores; who waits longer than ten seconds for one is
-// asked to come again. An answer ends when the client takes nothing for half a minute,
-// and after an hour in any case. Git reads only the repository's configuration, and runs
+// A request has at most 4 MiB, gzipped or not, enough for a client to name 80,000 commits.
+// It is read completely, within a minute, before git is started; at most 32 are read at a
+// time. One git per core runs at a time; a client that waits longer than ten seconds for
+// one is asked to retry. An answer ends when the client reads nothing for half a minute,
+// and after an hour at the latest. Git reads only the repository's configuration, and runs
 // nothing that is in it (package git).
 package gitweb
 
@@ -55,16 +55,16 @@ const (
 	wholeTime  = time.Hour
 )
 
-// Config of a [Handler].
+// Config configures a [Handler].
 type Config struct {
 	Index string // the folder of the index
-	// Registry is the git directory of the registry, or says that there is none yet by
-	// an fs.ErrNotExist. If nil, there is none ever.
+	// Registry returns the git directory of the registry, or fs.ErrNotExist if there is
+	// none yet. If nil, there never is one.
 	Registry func() (string, error)
 	Log      *slog.Logger // must not be nil
 }
 
-// Handler answers below [Prefix].
+// Handler serves the paths below [Prefix].
 type Handler struct {
 	cfg     Config
 	reading chan struct{} // a token for each request that is read

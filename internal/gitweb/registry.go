@@ -17,17 +17,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Registry keeps a repository that is a registry for cargo before 1.68: one commit,
-// without a parent, of the lines that a mirror shows of the crates of its index, and of a
-// config.json that leads to it. Files that are shown whole are those of the index, whose
-// objects it borrows (alternates); the others are its own. It can be removed at any time
-// while no server runs.
+// Registry maintains a repository that is a registry for cargo before 1.68: one commit,
+// without a parent, of the lines that a mirror shows for the crates of its index, and of a
+// config.json that leads to it. Files that are shown completely are those of the index,
+// whose objects it borrows (alternates); the others are its own. It can be removed at any
+// time while no server runs.
 //
-// After a change it looks at the crates that are others in the index than they were, and at
-// those of them that were not shown whole the last time: what the index names is held a
-// little later. So it does with 2,000 of those that were not when it looked at all. At all crates, which costs as much as to render them, it looks at first,
-// when Rules have changed, and once an hour if anything has. It rests twenty times as long
-// as a look took.
+// After a change it checks the crates that changed in the index, and those that were not
+// shown completely the last time (at most 2,000 of them), since crates are stored a little
+// after the index names them. It checks all crates, which costs as much as rendering them,
+// at the start, when Rules has changed, and once an hour if anything has. It pauses for
+// twenty times the duration of a check.
 type Registry struct {
 	cfg  RegistryConfig
 	lock *durable.Lockfile
@@ -44,14 +44,14 @@ type look struct {
 	generation, rules uint64
 }
 
-// RegistryConfig of a [Registry].
+// RegistryConfig configures a [Registry].
 type RegistryConfig struct {
 	Dir    string // its git directory; made if it is not there
 	Index  string // the folder of the index
 	Mirror reader.Lines
 	Config []byte // config.json
-	// Rules grows when something else than the index and what is held decides what is
-	// shown. If nil, nothing does.
+	// Rules returns a number that grows when something other than the index and the stored
+	// crates changes what is shown. If nil, nothing else does.
 	Rules func() uint64
 	Log   *slog.Logger
 }
@@ -82,10 +82,10 @@ func OpenRegistry(cfg RegistryConfig, owner durable.Owner) (*Registry, error) {
 	return r, nil
 }
 
-// Close gives the repository back.
+// Close releases the repository.
 func (r *Registry) Close() error { return r.lock.Release() }
 
-// GitDir is [Config].Registry.
+// GitDir implements [Config].Registry.
 func (r *Registry) GitDir() (string, error) {
 	if !r.made.Load() {
 		return "", fs.ErrNotExist
@@ -93,7 +93,7 @@ func (r *Registry) GitDir() (string, error) {
 	return r.cfg.Dir, nil
 }
 
-// Follow keeps the repository what the mirror shows until ctx ends.
+// Follow updates the repository from the mirror until ctx ends.
 func (r *Registry) Follow(ctx context.Context) {
 	said := ""
 	for ctx.Err() == nil {
@@ -110,7 +110,7 @@ func (r *Registry) Follow(ctx context.Context) {
 	}
 }
 
-// Update makes the repository what the mirror shows now, if that may have changed.
+// Update updates the repository from the mirror, if what the mirror shows may have changed.
 func (r *Registry) Update(ctx context.Context) error {
 	index, err := (&Handler{cfg: Config{Index: r.cfg.Index}}).repository(IndexName)
 	if err != nil {
