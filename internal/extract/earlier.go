@@ -110,7 +110,7 @@ func (r *run) remember(t *task, got crate.Checksum) bool {
 	return true
 }
 
-// lookForCurrent reports versions of which only earlier bytes were found.
+// lookForCurrent reports versions for which only earlier bytes were found.
 func (r *run) lookForCurrent(ctx context.Context) error {
 	for _, id := range sorted(r.earlier.of) {
 		if ctx.Err() != nil {
