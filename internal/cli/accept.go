@@ -14,12 +14,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
-// acceptConfig is the flags of accept.
+// acceptConfig holds the flags of accept.
 type acceptConfig struct {
 	dirs flags.Dirs
 	log  flags.Log
 	id   crate.ID
-	sum  *crate.Checksum // nil: what the index names
+	sum  *crate.Checksum // nil: the checksum in the index
 }
 
 func acceptCommand(a *App) *cli.Command {
@@ -60,7 +60,7 @@ func (cfg *acceptConfig) check(args []string) error {
 	return errors.Join(cfg.log.Check(), cfg.dirs.Check())
 }
 
-// accept runs the command.
+// accept records the new checksum of a version, so that the next sync stores its bytes.
 func (a *App) accept(ctx context.Context, cfg *acceptConfig) (err error) {
 	ix, err := cfg.dirs.OpenIndex(ctx, cfg.log.Logger(a.Stderr))
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package cli is the commands: flags in, typed configurations out, exit codes
-// back. Every subcommand is a file of its own; no package below this one reads
-// a flag or knows a terminal.
+// Package cli implements the commands of clonecratesio. Each command has a file, which checks
+// the flags, configures the package that does the work, and prints the results. Packages that
+// do the work read no flags and do not know whether they write to a terminal.
 package cli
 
 import (
@@ -22,22 +22,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/treecli"
 )
 
-// App is the commands in their surroundings; the zero value is in the real ones.
+// An App runs commands. The zero value uses the process's own streams, network and disk.
 type App struct{ program.App }
 
-// Main runs one of the programs with the process's arguments and surroundings
-// and returns its exit code.
+// Main runs one of the programs with the process's arguments and returns its exit code.
 func Main(command func(*App) *cli.Command) int {
 	return (&App{program.App{Exit: os.Exit}}).Run(command, os.Args)
 }
 
-// Run runs one of the programs: Root, DownloadCrates, ExtractBundles or
-// GenerateSidecars.
+// Run runs [Root], [DownloadCrates], [ExtractBundles] or [GenerateSidecars], and returns the
+// exit code; args[0] is the name of the program.
 func (a *App) Run(command func(*App) *cli.Command, args []string) int {
 	return a.App.Run(func() *cli.Command { return command(a) }, args)
 }
 
-// Root is clonecratesio.
+// Root returns the command clonecratesio with all its subcommands.
 func Root(a *App) *cli.Command {
 	return &cli.Command{
 		Name:    "clonecratesio",
@@ -66,7 +65,7 @@ func Root(a *App) *cli.Command {
 	}
 }
 
-// under puts commands under a title in the help.
+// under sets the title under which the help lists commands, and returns them.
 func under(title string, commands ...*cli.Command) []*cli.Command {
 	for _, cmd := range commands {
 		cmd.Category = title
@@ -74,22 +73,21 @@ func under(title string, commands ...*cli.Command) []*cli.Command {
 	return commands
 }
 
-// DownloadCrates is download-crates, the name of the download command in v1.1.0.
+// DownloadCrates returns download-crates, the name of the download command in v1.1.0.
 func DownloadCrates(a *App) *cli.Command {
 	cmd := downloadCommand(a, "download-crates")
 	cmd.Version = program.Version()
 	return cmd
 }
 
-// ExtractBundles is extract-bundles, the name of the extract command in v1.1.0.
+// ExtractBundles returns extract-bundles, the name of the extract command in v1.1.0.
 func ExtractBundles(a *App) *cli.Command {
 	cmd := extractCommand(a, "extract-bundles")
 	cmd.Version = program.Version()
 	return cmd
 }
 
-// GenerateSidecars is generate-sidecars, the name of the sidecars command in
-// v1.1.0.
+// GenerateSidecars returns generate-sidecars, the name of the sidecars command in v1.1.0.
 func GenerateSidecars(a *App) *cli.Command {
 	cmd := sidecarsCommand(a, "generate-sidecars")
 	cmd.Version = program.Version()

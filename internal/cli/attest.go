@@ -22,7 +22,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// attestConfig is the flags of attest.
+// attestConfig holds the flags of attest.
 type attestConfig struct {
 	dirs    flags.Dirs
 	signers flags.Signers
@@ -60,7 +60,7 @@ func (cfg *attestConfig) check() error {
 	return errors.Join(cfg.signers.Check(), cfg.log.Check(), cfg.dirs.Check())
 }
 
-// attest runs the command.
+// attest locks the mirror, and signs and prints a statement about it.
 func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
 	log := cfg.log.Logger(a.Stderr)
 	signers, err := cfg.signers.Open(ctx, a.Stderr)
@@ -91,7 +91,7 @@ func printStatement(w io.Writer, r *attest.Result, dirs *home.Dirs) error {
 	return err
 }
 
-// state makes a statement about a mirror that is held.
+// state signs a statement about the locked mirror and appends it to the log of statements.
 func (a *App) state(ctx context.Context, w *home.Writer, dirs *home.Dirs, by *attest.Signers, log *slog.Logger, options func(*attest.Config)) (*attest.Result, error) {
 	ix, err := dirs.OpenIndex(ctx, log)
 	if err != nil {
@@ -108,7 +108,7 @@ func (a *App) state(ctx context.Context, w *home.Writer, dirs *home.Dirs, by *at
 	return r, lackingWords(err)
 }
 
-// lackingWords says of a mirror that is incomplete what to do.
+// lackingWords adds to an *attest.IncompleteError which versions are missing and what to do.
 func lackingWords(err error) error {
 	var lacking *attest.IncompleteError
 	if !errors.As(err, &lacking) {

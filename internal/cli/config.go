@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/settings"
 )
 
-// configConfig is the flags of config show.
+// configConfig holds the flags of config show.
 type configConfig struct {
 	mirror    string
 	all, json bool

@@ -23,7 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/servecli"
 )
 
-// demoConfig is the flags of demo.
+// demoConfig holds the flags of demo.
 type demoConfig struct {
 	dir    string
 	once   bool
@@ -45,8 +45,8 @@ func demoCommand(a *App) *cli.Command {
 	}
 }
 
-// demo simulates a registry and mirrors it, twice, and checks the outcome by other means
-// than the mirror's own: the files on the disk, and the answers of its server.
+// demo mirrors a simulated registry, first as files and then in bundles. Independently of the
+// mirror's own code, it compares the bundles and the server's responses with the registry.
 func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	dir, err := demo.EmptyDir(cfg.dir)
 	if errors.Is(err, demo.ErrNotEmpty) {
@@ -116,7 +116,7 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	return a.demoServe(ctx, d)
 }
 
-// demoRun is one run of the download command.
+// demoRun mirrors the simulated registry once, as the download command does.
 func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
 	show, log := cfg.Progress.Terminal(a.Stderr, &cfg.Log)
 	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
@@ -129,7 +129,7 @@ func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
 	return a.mirror(ctx, &cfg.Run, job, show)
 }
 
-// demoJob is the command line of the demo's runs.
+// demoJob returns the flags of the demo's runs: mirror the registry at baseURL into dir.
 func demoJob(dir, baseURL string) *downloadConfig {
 	d := home.Dirs{Root: dir}
 	d.Fill()
@@ -146,8 +146,8 @@ func demoJob(dir, baseURL string) *downloadConfig {
 	}
 }
 
-// demoServed asks a server of the mirror for everything, and has the real cargo
-// build from it where there is one.
+// demoServed starts a server of the mirror, requests everything from it, and builds with
+// cargo if that is installed.
 func (a *App) demoServed(ctx context.Context, reg *demo.Registry, d *flags.Dirs) (err error) {
 	log := (&flags.Log{Level: "warn"}).Logger(a.Stderr)
 	l, err := registry.ServeLocal(ctx, &d.Dirs, log)
@@ -163,7 +163,7 @@ func (a *App) demoServed(ctx context.Context, reg *demo.Registry, d *flags.Dirs)
 	return a.demoCargo(ctx, l.URL)
 }
 
-// demoCargo lets the real cargo use the server.
+// demoCargo builds from the server at url with cargo, if a working one is installed.
 func (a *App) demoCargo(ctx context.Context, url string) error {
 	fmt.Fprintf(console.Wrap(a.Stdout), "6. Letting the real cargo use it\n\n")
 	release, text, err := doctor.CargoRelease(ctx)
@@ -171,7 +171,7 @@ func (a *App) demoCargo(ctx context.Context, url string) error {
 	case errors.Is(err, exec.ErrNotFound):
 		fmt.Fprintf(console.Wrap(a.Stdout), "there is no cargo here\n\n")
 		return nil
-	case err != nil: // a rustup without a toolchain
+	case err != nil: // such as rustup without a toolchain
 		fmt.Fprintf(console.Wrap(a.Stdout), "there is no cargo here that works: %v\n\n", err)
 		return nil
 	case !doctor.CanUseSparse(release):
@@ -185,7 +185,7 @@ func (a *App) demoCargo(ctx context.Context, url string) error {
 	return nil
 }
 
-// demoServe serves the mirror until it is stopped.
+// demoServe serves the mirror on a free port until ctx ends.
 func (a *App) demoServe(ctx context.Context, d *flags.Dirs) error {
 	addr, err := demo.FreeAddr()
 	if err != nil {
@@ -195,7 +195,7 @@ func (a *App) demoServe(ctx context.Context, d *flags.Dirs) error {
 	return servecli.Run(ctx, &a.App, &servecli.Config{Dirs: *d, Listen: addr, CacheMB: 16, Log: flags.Log{Level: "warn"}})
 }
 
-// demoAirgap is the demo of an air gap.
+// demoAirgap demonstrates how to carry a mirror across an air gap.
 func (a *App) demoAirgap(ctx context.Context, reg *demo.Registry, dir string) error {
 	job := demoJob(filepath.Join(dir, "near"), reg.BaseURL)
 	if err := job.Origin.Check(); err != nil {

@@ -23,13 +23,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// diffConfig is the flags of diff.
+// diffConfig holds the flags of diff.
 type diffConfig struct {
 	dirs     flags.Dirs
 	json     bool
-	from, to string // points in the past of the index, or paths
-	paths    bool
-	known    bool // the mirror is, not the index alone
+	from, to string // days or commits of the index, or paths
+	paths    bool   // from and to are paths
+	known    bool   // there is a catalog, which says what the mirror holds
 	log      flags.Log
 }
 
@@ -66,7 +66,7 @@ func (cfg *diffConfig) check(args []string) error {
 			return flags.Usagef("%q is a path, and the other one is a day or commit, which cannot be compared; a folder with the name of a day is ./2026-01-02", arg)
 		}
 	}
-	// An index that is named alone need not be that of the mirror in the home folder.
+	// If only -index-dir is given, the index may not be that of the default mirror.
 	inMirror := cfg.dirs.Index == "" || cfg.dirs.Crates != "" || cfg.dirs.Root != flags.DefaultMirror()
 	cfg.dirs.Fill()
 	_, err := os.Stat(cfg.dirs.Catalog())
@@ -74,7 +74,7 @@ func (cfg *diffConfig) check(args []string) error {
 	return cfg.log.Check()
 }
 
-// diff runs the command.
+// diff compares two days of the index, or two mirrors or manifests, and prints the changes.
 func (a *App) diff(ctx context.Context, cfg *diffConfig) error {
 	if cfg.paths {
 		return a.diffSides(ctx, cfg)
@@ -104,8 +104,8 @@ func (a *App) diff(ctx context.Context, cfg *diffConfig) error {
 	return err
 }
 
-// diffSides compares mirrors or manifests. These are meant to be the same, as two days of
-// an index are not.
+// diffSides compares two mirrors or manifests. Unlike two days of an index, they should be
+// equal: a difference is a verdict.Incomplete error.
 func (a *App) diffSides(ctx context.Context, cfg *diffConfig) error {
 	log := cfg.log.Logger(a.Stderr)
 	from, err := openSide(ctx, cfg.from, log)
@@ -132,8 +132,8 @@ func (a *App) diffSides(ctx context.Context, cfg *diffConfig) error {
 	return nil
 }
 
-// openSide opens what a path names: a mirror if it is a folder, of crates with their state
-// in it or of everything; else a manifest.
+// openSide opens a manifest, or a mirror by its folder or its folder of crates. Errors:
+// fs.ErrNotExist, home.ErrNoCatalog.
 func openSide(ctx context.Context, path string, log *slog.Logger) (diff.Side, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -157,7 +157,7 @@ func openSide(ctx context.Context, path string, log *slog.Logger) (diff.Side, er
 	return diff.Mirror{Live: catalog.Live{Follower: follower}}, err
 }
 
-// print reports the differences.
+// print prints the report as text or JSON. Errors: a verdict if lines or files were unreadable.
 func (cfg *diffConfig) print(ctx context.Context, w io.Writer, report *diff.Report) (*diff.Summary, error) {
 	out := bufio.NewWriter(w)
 	print := report.Print

@@ -19,7 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 )
 
-// doctorConfig is the flags of doctor; their Usage texts say what they mean.
+// doctorConfig holds the flags of doctor. The Usage texts document them.
 type doctorConfig struct {
 	dirs   flags.Dirs
 	url    string
@@ -29,7 +29,7 @@ type doctorConfig struct {
 	maxAge time.Duration
 	log    flags.Log
 
-	useMirror bool // it was named, or there is no URL
+	useMirror bool // check the mirror: it was given, or neither -url nor -store was
 }
 
 func doctorCommand(a *App) *cli.Command {
@@ -85,7 +85,7 @@ func (cfg *doctorConfig) check(args []string) error {
 	return nil
 }
 
-// doctor runs the command.
+// doctor checks a bucket, or a server; without -url it starts a server for the mirror.
 func (a *App) doctor(ctx context.Context, cfg *doctorConfig) (err error) {
 	if cfg.store != "" {
 		return a.examineStore(ctx, cfg)
@@ -118,10 +118,10 @@ func (a *App) examine(ctx context.Context, job doctor.Config) error {
 	return err
 }
 
-// partSize of the upload that is tried: the smallest of S3, so that it has several.
+// partSize is the smallest part in bytes that S3 allows: a small upload then has several.
 const partSize = 5 << 20
 
-// examineStore runs the checks of a bucket.
+// examineStore checks whether a bucket can hold a mirror, and prints a line for each check.
 func (a *App) examineStore(ctx context.Context, cfg *doctorConfig) error {
 	b, err := address.Open(ctx, cfg.store, address.Options{NoProbe: true, PartSize: partSize, Log: cfg.log.Logger(a.Stderr)})
 	if err != nil {
@@ -134,7 +134,7 @@ func (a *App) examineStore(ctx context.Context, cfg *doctorConfig) error {
 	return err
 }
 
-// indexURL is what cargo calls a registry that a user names in either way.
+// indexURL returns cargo's index URL of a registry; url may already be one.
 func indexURL(url string) string {
 	if strings.HasPrefix(url, "sparse+") {
 		return url

@@ -18,7 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
-// downloadConfig is the flags of download; their Usage texts say what they mean.
+// downloadConfig holds the flags of download. The Usage texts document them.
 type downloadConfig struct {
 	indexDir, list, checksums string
 	includeYanked             bool
@@ -57,7 +57,7 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 	return append(list, cfg.Run.Flags()...)
 }
 
-// check refuses flags that contradict each other, before anything is touched.
+// check rejects contradictory flags before anything is changed.
 func (cfg *downloadConfig) check() error {
 	if (cfg.indexDir == "") == (cfg.list == "") {
 		return flags.Usagef("provide one of -index-dir and -list")
@@ -85,7 +85,7 @@ func (cfg *downloadConfig) check() error {
 	return nil
 }
 
-// download runs the command.
+// download downloads the versions that the index or the list names.
 func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 	show, log := cfg.Progress.Terminal(a.Stderr, &cfg.Log)
 	if err := cfg.Net.FitOpenFiles(log); err != nil {
@@ -104,7 +104,7 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 	return a.mirror(ctx, &cfg.Run, job, show)
 }
 
-// source opens what names the crates.
+// source opens the index or reads the list; the caller must call done at the end.
 func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, log *slog.Logger) (_ plan.Source, done func(), err error) {
 	var sums plan.Checksums
 	if cfg.checksums != "" {
@@ -154,7 +154,7 @@ func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, lo
 	return plan.FromList(entries, bad), func() {}, err
 }
 
-// dryRun plans against what is there, and touches nothing.
+// dryRun prints what a run would do, and changes nothing.
 func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) error {
 	totals, err := plan.Against(ctx, &cfg.Home, job, nil)
 	if err != nil {

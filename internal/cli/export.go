@@ -26,7 +26,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// exportConfig is the flags of export; their Usage texts say what they mean.
+// exportConfig holds the flags of export. The Usage texts document them.
 type exportConfig struct {
 	dirs           flags.Dirs
 	static         string
@@ -43,8 +43,8 @@ type exportConfig struct {
 	log            flags.Log
 	progress       flags.Progress
 
-	address export.Address // of -public-url, after check
-	form    export.Layout  // of -layout, after check
+	address export.Address // parsed -public-url; check sets it
+	form    export.Layout  // parsed -layout; check sets it
 	part    flags.Part
 }
 
@@ -80,7 +80,7 @@ func (cfg *exportConfig) flags() []cli.Flag {
 	return append(list, cfg.progress.Flags()...)
 }
 
-// check refuses flags that contradict each other, before anything is touched.
+// check rejects contradictory flags before anything is changed.
 func (cfg *exportConfig) check() error {
 	if cfg.inBucket() {
 		return cfg.checkBucket()
@@ -119,7 +119,7 @@ func (cfg *exportConfig) check() error {
 	return errors.Join(cfg.part.Check(), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 }
 
-// checkLayout refuses what goes with another layout alone.
+// checkLayout parses -layout, and rejects flags that do not work with it.
 func (cfg *exportConfig) checkLayout() (err error) {
 	switch cfg.form, err = export.ParseLayout(cfg.layout); {
 	case err != nil:
@@ -136,10 +136,10 @@ func (cfg *exportConfig) checkLayout() (err error) {
 	return nil
 }
 
-// inBucket reports whether the tree is in a bucket: -to is an address and no folder.
+// inBucket reports whether -to is the address of a bucket rather than a folder.
 func (cfg *exportConfig) inBucket() bool { return strings.Contains(cfg.transfer.To, "://") }
 
-// checkBucket is check of a tree in a bucket.
+// checkBucket is check for an export to a bucket.
 func (cfg *exportConfig) checkBucket() (err error) {
 	if cfg.part.Chooses() || cfg.layout != export.Static.String() {
 		return flags.Usagef("-crates, -lockfile, -latest and -layout are of a tree in a folder: give -static, not -to")
@@ -160,7 +160,7 @@ func (cfg *exportConfig) checkBucket() (err error) {
 	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 }
 
-// export runs the command.
+// export writes a tree to a folder or a bucket, or a transfer.
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	if cfg.inBucket() {
 		return a.exportTo(ctx, cfg)
@@ -222,7 +222,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	return errors.Join(summary.Verdict(), err)
 }
 
-// choose leaves the part of the mirror that is meant.
+// choose returns the part of m that the flags choose, or m itself if they choose everything.
 func (cfg *exportConfig) choose(ctx context.Context, m export.Mirror, show *console.Display, log *slog.Logger) (export.Mirror, *flags.Chosen, error) {
 	if !cfg.part.Chooses() {
 		return m, &flags.Chosen{}, nil
@@ -242,8 +242,8 @@ func (cfg *exportConfig) choose(ctx context.Context, m export.Mirror, show *cons
 	return export.Chosen(m, part), part, nil
 }
 
-// source is what is exported, and the commit that it is of if that is one of the past. Done
-// must be called at the end.
+// source returns the mirror to export, and its revision if -as-of was given. The caller must
+// call done when it no longer needs the mirror.
 func (cfg *exportConfig) source(ctx context.Context, v *reader.View, log *slog.Logger) (m export.Mirror, asOf index.Revision, done func() error, err error) {
 	m, done = v, func() error { return nil }
 	if cfg.asOf != "" {

@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// exportTo runs the command with a bucket.
+// exportTo writes the tree to a bucket.
 func (a *App) exportTo(ctx context.Context, cfg *exportConfig) (err error) {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Log: log})
@@ -61,7 +61,7 @@ func (a *App) exportTo(ctx context.Context, cfg *exportConfig) (err error) {
 	return summary.Verdict()
 }
 
-// stateDir is where what is in a bucket is remembered.
+// stateDir returns the folder that remembers which objects are in the bucket at address.
 func (cfg *exportConfig) stateDir(address string) string {
 	if cfg.state != "" {
 		return cfg.state

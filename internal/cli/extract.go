@@ -24,10 +24,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
-// allBundles matches all bundles of any version.
+// allBundles matches bundles of this program and of v1.1.0.
 const allBundles = "*.tar.zst"
 
-// extractConfig is the flags of extract; their Usage texts say what they mean.
+// extractConfig holds the flags of extract. The Usage texts document them.
 type extractConfig struct {
 	bundlesDir, pattern   string
 	deepDir               string
@@ -69,7 +69,7 @@ func (cfg *extractConfig) flags() []cli.Flag {
 	return append(list, cfg.progress.Flags()...)
 }
 
-// check refuses flags that contradict each other, before anything is touched.
+// check rejects contradictory flags before anything is changed.
 func (cfg *extractConfig) check() error {
 	if (cfg.bundlesDir == "") == (cfg.deepDir == "") || cfg.out == "" {
 		return flags.Usagef("provide -bundles-dir or -deep-dir, and -out")
@@ -91,7 +91,7 @@ func (cfg *extractConfig) check() error {
 	return errors.Join(cfg.durability.Check(), cfg.log.Check(), cfg.progress.Check())
 }
 
-// extract runs the command.
+// extract extracts crates into -out, and prints a summary.
 func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	bundles, err := durable.Open(cmp.Or(cfg.bundlesDir, cfg.deepDir))
@@ -119,7 +119,7 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	}
 	if err = to.OpenCatalog(); err == nil {
 		job.Catalog = to.Catalog
-	} else { // the crates come first
+	} else { // extract without a catalog: reindex can rebuild it
 		log.Warn("what is extracted gets no catalog; clonecratesio reindex makes one", "out", cfg.out, "err", err)
 	}
 	stop := show.Follow(job.Progress.State, log)
@@ -129,7 +129,7 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	return errors.Join(err, summary.Verdict(cfg.out))
 }
 
-// list returns the bundles, or the segments.
+// list returns the names of the bundles or segments. Errors: *flags.UsageError if there are none.
 func (cfg *extractConfig) list(folder durable.Reader) (names []string, err error) {
 	if cfg.deepDir != "" {
 		if names, err = extract.FindSegments(folder); err == nil && len(names) == 0 {
@@ -143,7 +143,7 @@ func (cfg *extractConfig) list(folder durable.Reader) (names []string, err error
 	return names, err
 }
 
-// find returns the bundles or segments, if there are any and their checksums are known.
+// find is list; it also returns a *flags.UsageError if the crates' checksums are unknown.
 func (cfg *extractConfig) find(bundles durable.Reader) ([]string, error) {
 	names, err := cfg.list(bundles)
 	if err != nil {
@@ -159,7 +159,7 @@ func (cfg *extractConfig) find(bundles durable.Reader) ([]string, error) {
 	return names, err
 }
 
-// openIndex opens the index in dir, if there is one.
+// openIndex opens the index in dir, nil if dir is "", and returns a function that closes it.
 func openIndex(ctx context.Context, dir string, log *slog.Logger) (*index.Index, func(), error) {
 	if dir == "" {
 		return nil, func() {}, nil
@@ -171,7 +171,7 @@ func openIndex(ctx context.Context, dir string, log *slog.Logger) (*index.Index,
 	return ix, func() { ix.Close() }, nil
 }
 
-// printExtracted prints the outcome of an extraction for a person.
+// printExtracted prints the result of an extraction for people.
 func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *index.Index) {
 	are := "are"
 	if s.OK() == 1 {
@@ -202,7 +202,7 @@ func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *ind
 	console.Problems{Heading: "not as it should be:", First: first, All: all, More: ", which the log names"}.Print(w)
 }
 
-// source is what the crates come out of.
+// source returns the noun for the files that crates are extracted from.
 func (cfg *extractConfig) source() string {
 	if cfg.deepDir != "" {
 		return "segment"
@@ -210,7 +210,7 @@ func (cfg *extractConfig) source() string {
 	return "bundle"
 }
 
-// authority says what named the checksums.
+// authority returns words for the source of the checksums that crates were checked against.
 func (cfg *extractConfig) authority(ix *index.Index) string {
 	switch {
 	case ix != nil && ix.Commit() != "":

@@ -11,5 +11,5 @@ var helpTexts embed.FS
 
 var exitCodesHelp = helpText("exit-codes")
 
-// helpText is the text of some of the files of help.
+// helpText returns the joined texts of files in the folder help; names lack their ".txt".
 func helpText(names ...string) string { return program.HelpText(helpTexts, names...) }

@@ -17,7 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
-// inspectConfig is the flags of inspect; their Usage texts say what they mean.
+// inspectConfig holds the flags of inspect. The Usage texts document them.
 type inspectConfig struct {
 	json, rebuild bool
 	sha256        string
@@ -46,7 +46,7 @@ func inspectCommand(a *App) *cli.Command {
 	}
 }
 
-// inspect runs the command.
+// inspect lists a bundle or segment, or writes one of its crates to -out or stdout.
 func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) error {
 	if err := cfg.log.Check(); err != nil {
 		return err
@@ -98,7 +98,8 @@ func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) er
 	return a.take(cfg, inspect.FromSegment(ctx, folder, name, key))
 }
 
-// inspectOne takes one crate out of a bundle.
+// inspectOne writes a crate of a bundle to -out or stdout, with a hint if it is not verified
+// against anything but its bundle.
 func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable.Reader, name string, key crate.Key) error {
 	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, cfg.log.Logger(a.Stderr))
 	if err != nil {
@@ -116,7 +117,7 @@ func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable
 	return err
 }
 
-// take gives a crate out, to a file or to stdout.
+// take writes a crate to the new file -out, or to stdout.
 func (a *App) take(cfg *inspectConfig, crate inspect.Taker) error {
 	if cfg.out != "" {
 		return inspect.ToNewFile(cfg.out, a.Disk, crate)

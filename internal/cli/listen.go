@@ -14,8 +14,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/telemetry"
 )
 
-// adminHandler shows what this process does, what the mirror in d is, and what was asked
-// of upstream.
+// adminHandler returns the handler of the admin endpoints: the state of this process, and
+// metrics of the process, the mirror in d and the requests to upstream.
 func adminHandler(act *follow.Activity, d *home.Dirs, up *program.Upstreams) http.Handler {
 	return admin.Handler(admin.Config{
 		Status:  func() any { return act.State() },
@@ -30,7 +30,7 @@ func metrics(act *follow.Activity, d *home.Dirs, up *program.Upstreams) []promet
 	return append(of, telemetry.Build(program.Version()), telemetry.Run(look), telemetry.Mirror(d, look))
 }
 
-// ready says what keeps a mirror from being complete: a run is for making it so.
+// ready returns an error unless the last round ended with a complete mirror.
 func ready(s runstate.State) error {
 	switch {
 	case s.SucceededAt.IsZero():

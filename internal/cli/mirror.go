@@ -15,7 +15,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 )
 
-// sessionConfig is what is opened for runs; the audit log goes to to.
+// sessionConfig returns the configuration of a session with the mirror in cfg. The runs of
+// the session write their audit log to to.
 func (a *App) sessionConfig(cfg *flags.Run, to *stream.Target, show *console.Display, log *slog.Logger) follow.SessionConfig {
 	act, up := follow.NewActivity(program.Version(), program.ExitCode), a.Upstreams(cfg, log)
 	s := follow.SessionConfig{
@@ -38,7 +39,7 @@ func (a *App) sessionConfig(cfg *flags.Run, to *stream.Target, show *console.Dis
 	return s
 }
 
-// mirror runs a job on the folders of cfg and prints its outcome.
+// mirror runs a job on the folders of cfg and prints its result. Errors include a verdict.
 func (a *App) mirror(ctx context.Context, cfg *flags.Run, job mirror.Config, show *console.Display) (err error) {
 	to, err := openManifest(ctx, cfg)
 	if err != nil {
@@ -49,7 +50,7 @@ func (a *App) mirror(ctx context.Context, cfg *flags.Run, job mirror.Config, sho
 	defer session.Close()
 	var summary *mirror.Summary
 	err = follow.Open(ctx, &session, func(s *follow.Session) (err error) {
-		if summary, err = s.Run(ctx, job); err != nil { // which says more than what the mirror lacks
+		if summary, err = s.Run(ctx, job); err != nil { // more important than the verdict
 			return err
 		}
 		return follow.Verdict(summary, &cfg.Home, cfg.AllowMissing)
@@ -58,7 +59,7 @@ func (a *App) mirror(ctx context.Context, cfg *flags.Run, job mirror.Config, sho
 	return err
 }
 
-// openManifest opens the audit log of a run, if it is a stream.
+// openManifest opens the audit log if it is a stream, such as a FIFO; a run creates a file.
 func openManifest(ctx context.Context, cfg *flags.Run) (to stream.Target, err error) {
 	if to, err = stream.OpenTarget(ctx, cfg.Home.Manifest); err != nil {
 		err = fmt.Errorf("-manifest: %w", err)
@@ -66,24 +67,24 @@ func openManifest(ctx context.Context, cfg *flags.Run) (to stream.Target, err er
 	return to, err
 }
 
-// printRun prints the outcome of a run that completed its plan.
+// printRun prints the result of a run, if the run completed its plan.
 func (a *App) printRun(s *mirror.Summary, cfg *flags.Run, to *stream.Target, log *slog.Logger) {
 	if s != nil && s.Plan != nil {
-		if !cfg.Log.ForPeople(a.Stderr) { // they read what follows
+		if !cfg.Log.ForPeople(a.Stderr) { // people read the printed summary instead
 			logSummary(log, s, cfg)
 		}
 		s.Print(console.Wrap(to.Results(a.Stdout, a.Stderr)), where(cfg), cfg.Home.Manifest)
 	}
 }
 
-// logSummary is the line that v1.1.0's users have their scripts look for.
+// logSummary logs the line "run summary", which scripts written for v1.1.0 parse.
 func logSummary(log *slog.Logger, s *mirror.Summary, cfg *flags.Run) {
 	log.Info("run summary", "processed", s.Processed(), "ok", s.OK(), "errors", s.Errors(), "downloaded", s.Downloaded,
 		"existing", s.Existing, "verified_existing", s.VerifiedExisting, "elapsed", s.Elapsed.String(),
 		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.Home.Crates, "manifest", cfg.Home.Manifest)
 }
 
-// where names the folders, or the bucket, that a run has stored crates in.
+// where returns the names of the folders, or of the bucket, in which a run stores crates.
 func where(cfg *flags.Run) string {
 	bundles := cfg.Home.Bundles
 	if cfg.Home.Remote != nil {

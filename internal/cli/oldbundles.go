@@ -16,13 +16,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// findOldBundles says which bundles of v1.1.0 would be looked at.
+// findOldBundles prints the bundles of v1.1.0 that prune would check and remove.
 func (a *App) findOldBundles(ctx context.Context, cfg *pruneConfig) error {
 	folder, err := home.OpenIfThere(cfg.dirs.Bundles)
 	if err != nil {
 		return err
 	}
-	var found []prune.OldBundle // of the last reading
+	var found []prune.OldBundle // by the last attempt
 	if folder != nil {
 		defer folder.Close()
 		err = cfg.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) error {
@@ -51,8 +51,8 @@ func (a *App) findOldBundles(ctx context.Context, cfg *pruneConfig) error {
 	return nil
 }
 
-// removeOldBundles removes bundles of v1.1.0 whose crates are all proved to be in the
-// mirror, and says why others stay.
+// removeOldBundles removes each bundle of v1.1.0 after proving that the mirror has all its
+// crates, and prints why it keeps others. If it keeps any, it returns a verdict.
 func (a *App) removeOldBundles(ctx context.Context, cfg *pruneConfig, ix *index.Index, log *slog.Logger) error {
 	return a.whilePruning(ctx, cfg, ix, log, true, func(w *home.Writer, _ *bundled.Store) error {
 		var removed, bytes, kept int64

@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
 )
 
-// planConfig is the flags of plan.
+// planConfig holds the flags of plan.
 type planConfig struct {
 	dirs          flags.Dirs
 	excludeYanked bool
@@ -94,7 +94,7 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	return errors.Join(deep.Print(console.Wrap(a.Stdout)), totals.Verdict())
 }
 
-// stores is the folder that new crates go to.
+// stores returns the folder in which sync would store new crates.
 func (cfg *planConfig) stores() string {
 	if cfg.bundle {
 		return cfg.dirs.Bundles

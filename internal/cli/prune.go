@@ -23,7 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
 )
 
-// pruneConfig is the flags of prune.
+// pruneConfig holds the flags of prune.
 type pruneConfig struct {
 	dirs          flags.Dirs
 	excludeYanked bool
@@ -76,7 +76,7 @@ func (cfg *pruneConfig) check() error {
 	return errors.Join(cfg.bundleSize.Check(), cfg.log.Check(), cfg.dirs.CheckWhole())
 }
 
-// prune runs the command.
+// prune prints what the index no longer names, and removes it if -yes was given.
 func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 	log := cfg.log.Logger(a.Stderr)
 	if cfg.oldBundles && !cfg.yes {
@@ -104,7 +104,7 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 	if cfg.yes {
 		return a.pruneHeld(ctx, cfg, job, ix, log)
 	}
-	var out bytes.Buffer // of the last reading
+	var out bytes.Buffer // output of the last attempt
 	err = cfg.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) error {
 		out.Reset()
 		job.Catalog = c
@@ -117,7 +117,7 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 	return errors.Join(err, a.emptyTrashes(cfg))
 }
 
-// pruneHeld removes what was chosen, under the mirror's lock, and that of the bundles.
+// pruneHeld locks the mirror and removes what the job chooses.
 func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config, ix *index.Index, log *slog.Logger) error {
 	return a.whilePruning(ctx, cfg, ix, log, job.Bundles != nil, func(w *home.Writer, bundles *bundled.Store) error {
 		job.Catalog, job.Trash = w.Catalog, w.Loose.Trash
@@ -125,15 +125,15 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config,
 			job.Bundles.Store, job.Bundles.Folder = bundles, w.Bundles
 		}
 		err := pruneWith(ctx, a.Stdout, cfg, job)
-		if err != nil && !errors.Is(err, durable.ErrNoSpace) { // the trash may have plenty of it
+		if err != nil && !errors.Is(err, durable.ErrNoSpace) { // emptying the trash frees space
 			return err
 		}
 		return errors.Join(err, a.emptyTrashes(cfg))
 	})
 }
 
-// whilePruning does something with the mirror's lock, and that of the bundles if these
-// are wanted.
+// whilePruning calls do with the locked mirror, and with its opened bundles if bundles is
+// true, otherwise with nil.
 func (a *App) whilePruning(ctx context.Context, cfg *pruneConfig, ix *index.Index, log *slog.Logger, bundles bool, do func(*home.Writer, *bundled.Store) error) (err error) {
 	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, BundleSize: cfg.bundleSize}
 	w, err := home.Hold(a.HomeConfig(&run, log))
@@ -166,7 +166,7 @@ func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.C
 	return nil
 }
 
-// trashes are where things go.
+// trashes returns the names of the folders to which prune moves files.
 func (cfg *pruneConfig) trashes() string {
 	if cfg.bundles {
 		return cfg.dirs.Trash() + " and " + cfg.dirs.TrashedBundles()
@@ -174,8 +174,8 @@ func (cfg *pruneConfig) trashes() string {
 	return cfg.dirs.Trash()
 }
 
-// emptyTrashes removes what has been in the trash of loose files, and in that of
-// bundles, for long.
+// emptyTrashes deletes files that have been in the trash of crates or of bundles for longer
+// than -older-than. Without -yes it only prints what it would delete.
 func (a *App) emptyTrashes(cfg *pruneConfig) error {
 	if cfg.olderThan == 0 {
 		return nil

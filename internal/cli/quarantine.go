@@ -15,12 +15,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
 )
 
-// quarantineConfig is the flags of quarantine.
+// quarantineConfig holds the flags of quarantine.
 type quarantineConfig struct {
 	dirs              flags.Dirs
 	settle, settleAll bool
 	json              bool
-	only              crate.ID // of -settle
+	only              crate.ID // the version to settle, with -settle
 }
 
 func quarantineCommand(a *App) *cli.Command {
@@ -60,7 +60,7 @@ func (cfg *quarantineConfig) check(args []string) error {
 	return cfg.dirs.Check()
 }
 
-// quarantine runs the command.
+// quarantine lists the files in quarantine, or settles some of them.
 func (a *App) quarantine(ctx context.Context, cfg *quarantineConfig) error {
 	if cfg.settle || cfg.settleAll {
 		return a.settle(cfg)
@@ -81,7 +81,7 @@ func (a *App) quarantine(ctx context.Context, cfg *quarantineConfig) error {
 	return nil
 }
 
-// settle settles what the flags say.
+// settle marks the files in quarantine that the flags choose as settled, and prints them.
 func (a *App) settle(cfg *quarantineConfig) error {
 	folder, err := a.Folder(cfg.dirs.Crates)
 	if err != nil {

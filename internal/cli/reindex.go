@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// reindexConfig is the flags of reindex.
+// reindexConfig holds the flags of reindex.
 type reindexConfig struct {
 	dirs     flags.Dirs
 	store    flags.Store
@@ -42,12 +42,12 @@ func (cfg *reindexConfig) check() error {
 	cfg.dirs.Fill()
 	err := cfg.dirs.Check()
 	if noMirror := new(home.NoMirrorError); errors.As(err, &noMirror) && (noMirror.Crates || cfg.store.URL != "") {
-		err = nil // crates without a catalog are what this is for
+		err = nil // reindex makes the missing catalog
 	}
 	return errors.Join(cfg.store.Check(), cfg.log.Check(), cfg.progress.Check(), err)
 }
 
-// reindex is a run of the main job without upstream and with an empty catalog.
+// reindex mirrors into an empty catalog, without upstream: this hashes all stored files.
 func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	ix, err := cfg.dirs.OpenIndex(ctx, log)
@@ -71,7 +71,7 @@ func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	return a.mirror(ctx, &run, job, show)
 }
 
-// offline is the fetcher of a run without upstream: it has no crate.
+// offline is the fetcher of a run without upstream. Every download fails.
 type offline struct{}
 
 // Fetch implements mirror.Fetcher.

@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
 )
 
-// repackConfig is the flags of repack.
+// repackConfig holds the flags of repack.
 type repackConfig struct {
 	dirs        flags.Dirs
 	keep, hot   bool
@@ -55,7 +55,7 @@ func repackCommand(a *App) *cli.Command {
 
 const defaultSegmentGB = 4
 
-// maxSegmentGB keeps the length of a segment, and of what is copied, within bounds.
+// maxSegmentGB bounds the size of a segment in GB, and so the bytes copied to rewrite one.
 const maxSegmentGB = 1 << 10
 
 func (cfg *repackConfig) check() error {
@@ -76,7 +76,7 @@ func (cfg *repackConfig) check() error {
 	return errors.Join(cfg.shard.Check(), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 }
 
-// repack holds the mirror as a run does, and packs.
+// repack locks the mirror, as a run does, and moves crates into the deep archive.
 func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, BundleSize: flags.UsualBundleSize, Shard: cfg.shard}
@@ -94,12 +94,12 @@ func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 	return errors.Join(err, done.Verdict())
 }
 
-// watchPacking shows how far a run is that packs.
+// watchPacking returns a function for repack.Options.Watch that shows progress in show.
 func watchPacking(show *console.Display, log *slog.Logger) func(look func() console.State) (stop func()) {
 	return func(look func() console.State) (stop func()) { return show.Follow(look, log) }
 }
 
-// packRound packs what a round has brought.
+// packRound moves crates into the deep archive after a round of sync.
 func (cfg *syncConfig) packRound(ctx context.Context, w *home.Writer, show *console.Display, log *slog.Logger) error {
 	done, err := repack.Round(ctx, w, repack.Options{
 		Shard: cfg.Shard.Shard, Keep: cfg.deep.Mode == "add", Hot: cfg.deep.Mode == "hot", AtLeast: flags.RoundAtLeast, KeepOpen: cfg.every > 0,

@@ -19,7 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// sidecarsConfig is the flags of sidecars; their Usage texts say what they mean.
+// sidecarsConfig holds the flags of sidecars. The Usage texts document them.
 type sidecarsConfig struct {
 	indexDir              string
 	origin                flags.Origin
@@ -70,7 +70,7 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 	return append(list, cfg.progress.Flags()...)
 }
 
-// check refuses flags that contradict each other, before anything is touched.
+// check rejects contradictory flags before anything is changed.
 func (cfg *sidecarsConfig) check() error {
 	if cfg.indexDir == "" {
 		return flags.Usagef("provide -index-dir")
@@ -101,8 +101,8 @@ func (cfg *sidecarsConfig) check() error {
 	return errors.Join(cfg.checkTarget(), cfg.origin.Check(), cfg.log.Check(), cfg.progress.Check())
 }
 
-// checkTarget refuses a file of lines or rows that is no file, or is the manifest
-// that is read: it would be replaced.
+// checkTarget rejects an output file that is a folder, or that is the manifest to read,
+// which would be replaced.
 func (cfg *sidecarsConfig) checkTarget() error {
 	if cfg.mode == "files" {
 		return nil
@@ -121,7 +121,7 @@ func (cfg *sidecarsConfig) checkTarget() error {
 	return nil
 }
 
-// target is where the sidecars go, for texts.
+// target returns the name of the folder or file that sidecars are written to, for messages.
 func (cfg *sidecarsConfig) target() string {
 	switch cfg.mode {
 	case "jsonl":
@@ -132,7 +132,7 @@ func (cfg *sidecarsConfig) target() string {
 	return cfg.out
 }
 
-// openTarget opens what one file of lines or rows is written to.
+// openTarget opens the output of the modes that write all sidecars to one file or stream.
 func (cfg *sidecarsConfig) openTarget(ctx context.Context) (to stream.Target, err error) {
 	if cfg.mode == "files" {
 		return to, nil
@@ -143,7 +143,7 @@ func (cfg *sidecarsConfig) openTarget(ctx context.Context) (to stream.Target, er
 	return to, nil
 }
 
-// sidecars runs the command.
+// sidecars writes the sidecars of all versions in the index, and prints a summary.
 func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
@@ -166,7 +166,7 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
 	return err
 }
 
-// describe writes the sidecars of what is in an index. The summary is nil if it
+// describe writes the sidecars of the versions in an index. The summary is nil if writing
 // did not begin.
 func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to stream.Target, ix *index.Index, show *console.Display, log *slog.Logger) (_ *sidecar.Summary, err error) {
 	job := sidecar.Config{

@@ -24,7 +24,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
 )
 
-// statusConfig is the flags of status.
+// statusConfig holds the flags of status.
 type statusConfig struct {
 	dirs    flags.Dirs
 	json    bool
@@ -125,7 +125,7 @@ func (a *App) status(ctx context.Context, cfg *statusConfig) error {
 
 var statusLists = map[string]*status.List{"missing": &status.MissingList, "gone": &status.GoneList, "republished": &status.RepublishedList}
 
-// list is whether a list was asked for.
+// list returns the destination of the flag that asks for the list with this name.
 func (cfg *statusConfig) list(name string) *bool {
 	if cfg.lists == nil {
 		cfg.lists = map[string]*bool{}
@@ -136,9 +136,9 @@ func (cfg *statusConfig) list(name string) *bool {
 	return cfg.lists[name]
 }
 
-// statusList lists what the catalog has; it starts again if the catalog was written meanwhile.
+// statusList prints a list from the catalog, and starts again if the catalog changes meanwhile.
 func (a *App) statusList(ctx context.Context, cfg *statusConfig, each func(context.Context, *catalog.Catalog, func(any) error) error, print func(context.Context, io.Writer, *catalog.Catalog) error) error {
-	var out bytes.Buffer // of the last reading
+	var out bytes.Buffer // output of the last attempt
 	err := cfg.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) error {
 		out.Reset()
 		if cfg.json {
@@ -153,7 +153,7 @@ func (a *App) statusList(ctx context.Context, cfg *statusConfig, each func(conte
 	return err
 }
 
-// statusDeep says what the deep archive has, from the directories of its packs.
+// statusDeep prints what is in the deep archive, as the directories of its packs say.
 func (a *App) statusDeep(ctx context.Context, cfg *statusConfig) error {
 	folder, err := home.OpenIfThere(cfg.dirs.Deep)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// syncConfig is the flags of sync.
+// syncConfig holds the flags of sync.
 type syncConfig struct {
 	dirs            flags.Dirs
 	index           flags.IndexSource
@@ -75,7 +75,7 @@ func (cfg *syncConfig) flags() []cli.Flag {
 	return append(list, cfg.Run.Flags()...)
 }
 
-// minEvery keeps a slip of the hand (ns for m) from becoming a nuisance upstream.
+// minEvery is the minimum of -every: a mistyped unit (10ms for 10m) must not flood upstream.
 const minEvery = time.Second
 
 func (cfg *syncConfig) check() error {
@@ -106,7 +106,7 @@ func (cfg *syncConfig) check() error {
 	return errors.Join(cfg.index.Check(), cfg.part.Check(), cfg.deep.Check(), cfg.push.Check(), cfg.Run.Check(), cfg.checkShard())
 }
 
-// checkShard refuses what a shard cannot say of all the rest.
+// checkShard rejects flags that need the whole index if a shard was chosen.
 func (cfg *syncConfig) checkShard() error {
 	switch {
 	case cfg.Shard.All():
@@ -119,7 +119,7 @@ func (cfg *syncConfig) checkShard() error {
 	return nil
 }
 
-// sync runs the command.
+// sync updates the index and the mirror, once or every so often.
 func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	show, log := cfg.Progress.Terminal(a.Stderr, &cfg.Log)
 	if err := cfg.Net.FitOpenFiles(log); err != nil {
@@ -170,7 +170,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 		return f.Follow(ctx)
 	}
 	err = f.Once(ctx)
-	cfg.Home.Remote = session.Home.Dirs.Remote // is part of where crates are
+	cfg.Home.Remote = session.Home.Dirs.Remote // printRun names the bucket
 	a.printRun(f.Summary(), &cfg.Run, &to, log)
 	if stated != nil {
 		err = errors.Join(err, printStatement(to.Results(a.Stdout, a.Stderr), stated, &cfg.Home))
@@ -178,8 +178,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	return err
 }
 
-// checkIndex looks at an index that will not be updated before anything is
-// touched for it.
+// checkIndex rejects an empty index that will not be updated, before anything is changed.
 func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
 	if !cfg.skipIndexUpdate || cfg.AcceptShrink {
 		return nil
@@ -191,7 +190,7 @@ func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
 	return errors.Join(ix.CheckNotEmpty(ctx), ix.Close())
 }
 
-// followConfig is what the flags say of rounds on a mirror.
+// followConfig returns the configuration of the rounds of sync.
 func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *console.Display) follow.Config {
 	log := session.Log
 	f := follow.Config{
@@ -221,11 +220,11 @@ func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *
 	return f
 }
 
-// describeRound brings the sidecars of what was looked at up to date.
+// describeRound updates the sidecars of the versions in ix after a round.
 func (a *App) describeRound(ctx context.Context, cfg *syncConfig, ix *index.Index, show *console.Display, log *slog.Logger) error {
 	sum, err := a.describe(ctx, &sidecarsConfig{
 		mode: "files", out: cfg.Home.Crates, origin: cfg.Origin, includeYanked: !cfg.excludeYanked,
-		acceptShrink: true, // of the index, which may be what has changed alone; files are never taken away
+		acceptShrink: true, // ix may have only what has changed; no files are removed
 		concurrency:  cfg.Net.Concurrency,
 	}, stream.Target{}, ix, show, log)
 	if err == nil || verdict.Is(err) {
@@ -234,7 +233,7 @@ func (a *App) describeRound(ctx context.Context, cfg *syncConfig, ix *index.Inde
 	return err
 }
 
-// stateRound states what is held.
+// stateRound signs a statement of what the mirror holds after a round.
 func (a *App) stateRound(ctx context.Context, cfg *syncConfig, w *home.Writer, by *attest.Signers, log *slog.Logger) (*attest.Result, error) {
 	r, err := a.state(ctx, w, &cfg.Home, by, log, func(job *attest.Config) { job.Partial = cfg.AllowMissing })
 	if err != nil {
@@ -244,9 +243,9 @@ func (a *App) stateRound(ctx context.Context, cfg *syncConfig, w *home.Writer, b
 	return r, nil
 }
 
-// hintBundles tells who forgot -bundle. A mirror does not remember by itself how
-// it was filled: a flag that is given decides. A mirror may be meant to be so, and -quiet
-// then says nothing.
+// hintBundles logs a hint if the mirror has bundles but -bundle is not set, because it may
+// have been forgotten: a mirror does not remember how its crates are stored. A mirror of
+// both kinds may be intended, so this is not a warning, and -quiet hides it.
 func (cfg *syncConfig) hintBundles(log *slog.Logger) {
 	if !cfg.Bundle && cfg.Home.HasBundles() {
 		log.Info(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", cfg.Home.Bundles))

@@ -23,7 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
 
-// verifyConfig is the flags of verify.
+// verifyConfig holds the flags of verify.
 type verifyConfig struct {
 	dirs        flags.Dirs
 	store       flags.Store
@@ -80,7 +80,7 @@ func (cfg *verifyConfig) check() error {
 	return errors.Join(cfg.shard.Check(), flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 }
 
-// verify hashes, and repairs if that is asked for.
+// verify hashes and repairs the mirror. Errors: a verdict if problems remain.
 func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	if cfg.store.URL != "" {
@@ -119,9 +119,9 @@ func printSweep(w io.Writer, s *verify.Summary, v *verify.Session, totals catalo
 	}
 }
 
-// repair gives what is bad to the main job, which hashes it again, sets it aside and
-// downloads it. Earlier bytes of a version cannot be downloaded: of these it keeps the
-// good copies.
+// repair runs a mirror job over the versions with problems: it hashes them again, moves
+// damaged files to quarantine and downloads the versions. Earlier bytes of a version that
+// was published again cannot be downloaded; of these, the job keeps the undamaged copies.
 func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verify.Session, show *console.Display, log *slog.Logger) error {
 	if err := cfg.net.FitOpenFiles(log); err != nil {
 		return err
@@ -145,7 +145,7 @@ func (a *App) verification(ctx context.Context, cfg *verifyConfig, log *slog.Log
 	return verify.With(ctx, &cfg.dirs.Dirs, a.Disk, owner, log, do)
 }
 
-// sweep hashes what is held, and says what is wrong as it is found.
+// sweep hashes the stored crates, and prints each problem at once and a summary at the end.
 func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verify.Session, show *console.Display, log *slog.Logger) error {
 	v.TarsOnly, v.Shard = cfg.deep == "tars", cfg.shard.Shard
 	v.Begin(cfg.restart)

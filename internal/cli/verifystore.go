@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 )
 
-// verifyStore hashes what is in a bucket, and repairs if that is asked for.
+// verifyStore hashes the objects in a bucket, and with -repair replaces damaged bundles.
 func (a *App) verifyStore(ctx context.Context, cfg *verifyConfig, show *console.Display, log *slog.Logger) error {
 	b, err := cfg.store.Open(ctx, true, log)
 	if err != nil {
@@ -33,7 +33,8 @@ func (a *App) verifyStore(ctx context.Context, cfg *verifyConfig, show *console.
 	return err
 }
 
-// repairStore puts what was in damaged bundles into others, and the root names those.
+// repairStore writes the crates of damaged bundles to new bundles, and then replaces the
+// damaged ones in the bucket's root.
 func (a *App) repairStore(ctx context.Context, cfg *verifyConfig, bad []string, show *console.Display, log *slog.Logger) error {
 	if err := errors.Join(cfg.net.FitOpenFiles(log), cfg.origin.ResolveIn(ctx, cfg.dirs.Index, log)); err != nil {
 		return err
