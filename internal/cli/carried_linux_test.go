@@ -81,7 +81,7 @@ func TestK3ReadOnly(t *testing.T) {
 	dir, _ := carried(t, os.Geteuid())
 	must(t, exec.Command("chmod", "-R", "a-w", dir).Run())
 	before := listOf(t, dir)
-	wantOther(t, 0, "can only be read here", "verify", "-mirror", dir)
+	wantOther(t, 0, "is read-only", "verify", "-mirror", dir)
 	wantOther(t, 0, "3 versions hashed", "verify", "-mirror", dir)
 	wantOther(t, 3, "", "verify", "-mirror", dir, "-max-duration", "1ns")
 	wantOther(t, 0, "3 versions of 2 crates", "status", "-mirror", dir)

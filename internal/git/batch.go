@@ -128,7 +128,7 @@ func (b *Batch) Revision(prefix string) (rev Revision, err error) {
 	}
 	switch {
 	case !strings.HasPrefix(id.String(), prefix):
-		return rev, fmt.Errorf("it is no commit: %w", fs.ErrNotExist)
+		return rev, fmt.Errorf("it is not a commit: %w", fs.ErrNotExist)
 	case dateErr != nil:
 		return rev, &ObjectError{Kind: "commit", Size: size, Err: dateErr}
 	}

@@ -57,7 +57,7 @@ func (w *Writer) takeCatalog(cat *catalog.Catalog, err error) error {
 func (d *Dirs) SetCatalogAside(log *slog.Logger, damage error) error {
 	err := moveCatalog(d.Catalog(), "damaged")
 	if err == nil {
-		log.Warn("the catalog was damaged: it is built again, and every crate that is held is hashed", "kept_in", d.State(), "err", damage)
+		log.Warn("the catalog was damaged: rebuilding it, and hashing every crate that is held", "kept_in", d.State(), "err", damage)
 	}
 	return err
 }

@@ -230,7 +230,7 @@ func (n *named) forgetBundle(ctx context.Context, name string) error {
 		}
 	}
 	if len(b.Dropped)+len(b.Versions) > 0 {
-		n.cfg.Log.Warn("a bundle is neither here nor in the root: what was in it alone does not count as held", "bundle", name, "crates", len(b.Dropped))
+		n.cfg.Log.Warn("a bundle is neither here nor in the root: crates only in it no longer count as held", "bundle", name, "crates", len(b.Dropped))
 	}
 	b.Bundles = []catalog.Bundle{{Name: name, Whole: true}} // known for its number
 	return n.Catalog.Commit(ctx, b)

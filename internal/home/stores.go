@@ -210,7 +210,7 @@ func (s *Stores) openCache(dir string, size int64) *cache.Cache {
 	}
 	c, err := s.lockCache(dir, size)
 	if err != nil && s.limits.Log != nil {
-		s.limits.Log.Warn("no cache of crates: each is made or fetched whenever it is asked for", "cache", dir, "err", err)
+		s.limits.Log.Warn("no cache of crates: each is rebuilt or downloaded at every request", "cache", dir, "err", err)
 	}
 	return c
 }

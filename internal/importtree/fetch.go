@@ -58,7 +58,7 @@ func (im *Import) Fetch(ctx context.Context, req upstream.Request) (*upstream.Bo
 		if !errors.As(err, new(*FileError)) {
 			return nil, stats, err // the mirror's disk failed
 		}
-		im.cfg.Log.Warn("a file of a tree cannot be taken, and stays there", "crate", req.ID.Name, "version", req.ID.Version, "err", err)
+		im.cfg.Log.Warn("a file of a tree cannot be imported; it stays there", "crate", req.ID.Name, "version", req.ID.Version, "err", err)
 		errs = append(errs, err)
 	}
 	im.cfg.Progress.damaged.Add(1)
@@ -75,7 +75,7 @@ func (im *Import) placeOf(raw string) (place, error) {
 			}
 		}
 	}
-	return place{}, fmt.Errorf("%q is no file of a tree", raw)
+	return place{}, fmt.Errorf("%q is not a file of a tree", raw)
 }
 
 func (im *Import) path(p place) string { return im.cfg.Trees[p.Tree].Path(p.File) }
@@ -278,7 +278,7 @@ func (im *Import) refuse(way Sharing, err error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	if way == Link && !im.refused[1] {
-		im.cfg.Log.Warn("files cannot be linked into the mirror: they are on another file system, or of another user; their bytes are shared or copied", "err", err)
+		im.cfg.Log.Warn("files cannot be linked into the mirror: they are on another file system, or belong to another user; their bytes are shared or copied", "err", err)
 	}
 	im.refused[way/Link] = true
 }

@@ -128,7 +128,7 @@ func (r *Report) Print(w io.Writer) {
 	row(r.Versions, "versions that the index names")
 	row(r.Copies, "further copies of these")
 	row(r.Matched, "of all these found by their checksums: their names say nothing")
-	row(r.Linked, "linked: one file with two names, and whatever writes to it changes both")
+	row(r.Linked, "linked: one file with two names; writing to either changes both")
 	row(r.Shared, "stored without a copy (reflink)")
 	row(r.Copied, "copied")
 	row(r.Unnamed, "files of versions that the index does not name")

@@ -68,7 +68,7 @@ func (w *walker) dir(ctx context.Context, tree int, name string, depth int) erro
 	return nil
 }
 
-var errTooDeep = errors.New("it is more than 64 folders deep, and was not looked through")
+var errTooDeep = errors.New("it is more than 64 folders deep, and was not searched")
 
 // entry handles an entry of a folder, and reports whether it is a folder to descend into.
 func (w *walker) entry(ctx context.Context, p place, e fs.DirEntry) (dir bool, err error) {

@@ -24,7 +24,7 @@ func (s *checkout) list(ctx context.Context) iter.Seq2[listed, error] {
 
 func (s *checkout) start(ctx context.Context, r *run) error {
 	git := &fallback{repo: s.repo, warn: func(path string) {
-		r.log.Warn("working tree differs from the commit, which is what counts: reading such files from git",
+		r.log.Warn("working tree differs from the commit, which counts: reading such files from git",
 			"dir", s.root.Name(), "commit", s.commit, "first", path)
 	}}
 	var workers sync.WaitGroup

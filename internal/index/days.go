@@ -113,7 +113,7 @@ func (r *repository) past(ctx context.Context, prefix string) (Revision, error) 
 		return rev, fmt.Errorf("git has no such commit, or several: %w", fs.ErrNotExist)
 	}
 	if err == nil && !strings.HasPrefix(rev.Commit, prefix) { // a tag, or a branch with that name
-		return Revision{}, fmt.Errorf("it is no commit: %w", fs.ErrNotExist)
+		return Revision{}, fmt.Errorf("it is not a commit: %w", fs.ErrNotExist)
 	}
 	return rev, err
 }

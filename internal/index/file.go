@@ -42,7 +42,7 @@ func (p *fileParser) file(c *Crate, content []byte, entries []Entry) []Entry {
 	}
 	clear(p.place)
 	if rest, found := bytes.CutPrefix(content, utf8BOM); found {
-		p.log.Warn("index file starts with a byte order mark, which is left out", "path", c.Path)
+		p.log.Warn("index file starts with a byte order mark, which is ignored", "path", c.Path)
 		content = rest
 	}
 	start := len(entries)

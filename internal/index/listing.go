@@ -69,7 +69,7 @@ func parseTreeLine(line []byte) (listed, error) {
 func parsePath(mode, id []byte, name string) (listed, error) {
 	f := listed{File: File{Path: name}}
 	if n, err := hex.Decode(f.Blob[:], id[:min(len(id), 2*len(f.Blob))]); err != nil || n != len(f.Blob) {
-		return listed{}, fmt.Errorf("%.100q is no id of a blob", id)
+		return listed{}, fmt.Errorf("%.100q is not the id of a blob", id)
 	}
 	regular := string(mode) == "100644" || string(mode) == "100755"
 	switch {

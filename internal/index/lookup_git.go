@@ -65,7 +65,7 @@ func (g *gitLookup) blob(commit, path string) (Blob, error) {
 func (g *gitLookup) absent(commit string) error {
 	_, _, size, err := g.Find(commit)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("git has commit %s no more", commit)
+		return fmt.Errorf("git no longer has commit %s", commit)
 	}
 	if err == nil {
 		_, err = io.CopyN(io.Discard, g.Out, size+int64(len("\n")))

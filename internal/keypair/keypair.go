@@ -41,7 +41,7 @@ func (k *Pair) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.load(); err != nil {
-		k.log.Error("the certificate has changed and cannot be used; the previous one is still served", "err", err)
+		k.log.Error("the certificate has changed and cannot be used; still using the previous one", "err", err)
 	}
 	return k.loaded, nil
 }

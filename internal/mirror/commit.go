@@ -59,7 +59,7 @@ func (r *run) commit(ctx context.Context, batch []*result) error {
 	}
 	start := time.Now()
 	slow := time.AfterFunc(slowDisk, func() {
-		r.cfg.Log.Warn("the disk is slow: a commit is not through yet; nothing is lost, downloads wait for it",
+		r.cfg.Log.Warn("the disk is slow: a commit has not finished yet; nothing is lost, downloads wait for it",
 			"versions", len(batch), "since", start.Format(time.TimeOnly))
 	})
 	defer slow.Stop()

@@ -246,7 +246,7 @@ func TestE15OneOfTwoBundlesIsDamaged(t *testing.T) {
 		if at := w.catalog.versions[foo1].Bundle; at == damaged {
 			t.Errorf("foo is said to be in %s", at)
 		}
-		if text := "bundle is damaged: its whole members count"; !strings.Contains(log.String(), text) || !strings.Contains(log.String(), damaged) {
+		if text := "bundle is damaged: its complete members count"; !strings.Contains(log.String(), text) || !strings.Contains(log.String(), damaged) {
 			t.Errorf("%s: the log is %s", damaged, log.String())
 		}
 	}

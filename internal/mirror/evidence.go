@@ -71,7 +71,7 @@ func (j *judge) settled(ctx context.Context, e *store.Evidence) (because string,
 	case err != nil:
 		return "", err
 	case stored && e.Kind == store.Sent:
-		return "wrong bytes came once, the right ones are stored now", nil
+		return "upstream sent wrong bytes once; the right ones are stored now", nil
 	case stored:
 		return "it was damaged, and is repaired", nil
 	case e.Kind != store.Sent || e.Want == (crate.Checksum{}) || j.index == nil:

@@ -34,7 +34,7 @@ func (r *run) findRepublished(ctx context.Context) error {
 			v, err = r.lookAtRepublished(ctx, &f)
 		}
 		if err != nil {
-			return fmt.Errorf("looking for bytes that versions had before: %w", err)
+			return fmt.Errorf("looking for earlier bytes of versions: %w", err)
 		}
 		if v != nil {
 			found = append(found, *v)
@@ -59,9 +59,9 @@ func (r *run) adoptRepublished(ctx context.Context, found []catalog.Version) err
 		r.cfg.Store.AdoptKept(found[i].Key())
 	}
 	if err := r.checkpoint(ctx, nil); err != nil {
-		return fmt.Errorf("keeping bytes that versions had before: %w", err)
+		return fmt.Errorf("keeping earlier bytes of versions: %w", err)
 	}
-	r.cfg.Log.Info("found bytes that versions had before they were published again", "files", len(found))
+	r.cfg.Log.Info("found earlier bytes of versions that were published again", "files", len(found))
 	return r.cfg.Catalog.AdoptRepublished(ctx, found)
 }
 
@@ -72,7 +72,7 @@ func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (
 		return nil, context.Cause(ctx)
 	}
 	if f.Key == "" {
-		r.cfg.Log.Warn("not a crate file of republished/: it is left alone", "path", f.File)
+		r.cfg.Log.Warn("not a crate file of republished/: left alone", "path", f.File)
 		return nil, nil
 	}
 	rows, err := r.cfg.Catalog.BytesOf(ctx, f.ID)
@@ -105,7 +105,7 @@ func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (
 	reason := fmt.Sprintf("%s: sha256 of the %d bytes is %s, its name says %s...", f.File, size, sum, f.Key)
 	kept, err := r.cfg.Store.Quarantine(f.ID, f.At(), reason)
 	if err == nil {
-		r.cfg.Log.Error("bytes that a version had before are damaged; moved to quarantine", "crate", f.ID.Name, "version", f.ID.Version,
+		r.cfg.Log.Error("earlier bytes of a version are damaged; moved to quarantine", "crate", f.ID.Name, "version", f.ID.Version,
 			"quarantine", kept, "err", reason)
 	}
 	return nil, err
@@ -115,7 +115,7 @@ func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (
 func (r *run) unreadableKept(id crate.ID, err error) {
 	r.cfg.Progress.unreadable.Add(1)
 	r.summary.fail(id, err)
-	r.cfg.Log.Error("bytes that a version had before cannot be read; they stay where they are", "crate", id.Name, "version", id.Version, "err", err)
+	r.cfg.Log.Error("earlier bytes of a version cannot be read; they stay where they are", "crate", id.Name, "version", id.Version, "err", err)
 }
 
 // keepSuperseded verifies the bytes of Config.Superseded. It sets damaged copies aside and
@@ -133,7 +133,7 @@ func (r *run) keepSuperseded(ctx context.Context) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("looking at the bytes that %s had before: %w", key.ID, err)
+			return fmt.Errorf("looking at the earlier bytes of %s: %w", key.ID, err)
 		}
 	}
 	return nil
@@ -158,7 +158,7 @@ func (r *run) keepCopies(ctx context.Context, v *catalog.Version) error {
 		v.Placement = left
 		return r.cfg.Catalog.Commit(ctx, catalog.Batch{Versions: []catalog.Version{*v}})
 	}
-	r.cfg.Log.Error("bytes that a version had before it was published again are lost: no good copy is left, and upstream has others",
+	r.cfg.Log.Error("earlier bytes of a version that was published again are lost: no good copy is left, and upstream has other bytes",
 		"crate", v.Name, "version", v.ID.Version, "sha256", v.Checksum)
 	r.summary.Lost++
 	return r.cfg.Catalog.Commit(ctx, catalog.Batch{Dropped: []crate.Key{v.Key()}})

@@ -64,7 +64,7 @@ func (r *run) dropLoose(ctx context.Context) error {
 		return r.cfg.Catalog.Commit(ctx, catalog.Batch{Versions: good})
 	})
 	if total > 0 {
-		r.cfg.Log.Info("loose files were removed, their crates are stored in bundles", "crates", total)
+		r.cfg.Log.Info("removed loose files: their crates are stored in bundles", "crates", total)
 	}
 	return err
 }

@@ -88,7 +88,7 @@ func (r *run) nextPass(ctx context.Context) error {
 		}
 		pause *= longerPause
 	}
-	r.cfg.Log.Info("versions that failed are tried again", "pass", number, "versions", r.later.Items, "pause", pause)
+	r.cfg.Log.Info("trying failed versions again", "pass", number, "versions", r.later.Items, "pause", pause)
 	r.cfg.Progress.nextPass(number, pause, pause*longerPause)
 	select {
 	case <-time.After(pause):

@@ -57,7 +57,7 @@ func (r *run) takeOver(ctx context.Context) error {
 func (r *run) takeOverBundle(ctx context.Context, claims *lists.Claims, old *catalog.Taken, before int64) error {
 	f, err := r.cfg.OldBundles.Open(old.Name)
 	if err != nil { // it was there a moment ago
-		r.cfg.Log.Error("a bundle of v1.1.0 cannot be read: its crates are fetched", "bundle", old.Name, "err", err)
+		r.cfg.Log.Error("a bundle of v1.1.0 cannot be read: its crates are downloaded", "bundle", old.Name, "err", err)
 		return nil
 	}
 	defer f.Close()
@@ -140,7 +140,7 @@ func (t *takeover) finish(ctx context.Context) error {
 	done := !errors.As(t.damage, new(*legacy.ReadError)) && (t.whole() || t.unnamed == 0)
 	switch {
 	case t.damage != nil:
-		log.Error("a bundle of v1.1.0 is damaged: what came before that was taken over, the rest is fetched", "read_again", !done, "err", t.damage)
+		log.Error("a bundle of v1.1.0 is damaged: crates before the damage were taken over, the rest is downloaded", "read_again", !done, "err", t.damage)
 	case !done:
 		log.Info("crates of a bundle of v1.1.0 were taken over; it holds others, which this list does not name", "others", t.unnamed)
 	default:
@@ -189,7 +189,7 @@ func (t *takeover) scan(ctx context.Context, visit func(*legacy.Member) error) e
 			return context.Cause(ctx)
 		}
 		if rejected := (*legacy.MemberError)(nil); errors.As(err, &rejected) {
-			t.run.cfg.Log.Warn("a member of a bundle of v1.1.0 is no crate", "bundle", t.old.Name, "err", rejected)
+			t.run.cfg.Log.Warn("a member of a bundle of v1.1.0 is not a crate", "bundle", t.old.Name, "err", rejected)
 			continue
 		}
 		if err != nil {

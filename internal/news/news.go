@@ -37,7 +37,7 @@ type Version struct {
 const maxFiles = 10_000
 
 // ErrMany means that too many versions are new to list them.
-var ErrMany = errors.New("too much of the index is new to name it")
+var ErrMany = errors.New("too much of the index is new to list it")
 
 // Between calls fn for the versions that an index names at one commit but not at an earlier
 // one. Their time of publication is from their lines, or else the time of the commit.

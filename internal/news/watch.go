@@ -44,7 +44,7 @@ func (w *Watch) Follow(ctx context.Context) {
 		begin := time.Now()
 		if err := w.Look(ctx, begin); err != nil && ctx.Err() == nil && err.Error() != w.told {
 			w.told = err.Error()
-			w.Log.Warn("what is new in the index is not known", "err", err)
+			w.Log.Warn("cannot find what is new in the index", "err", err)
 		}
 		interval := w.Interval
 		if interval == 0 {

@@ -31,7 +31,7 @@ func (h *Handler) about(ctx context.Context, e *reader.Entry) About {
 	defer cancel()
 	a, err := h.cfg.About(ctx, e.Key())
 	if err != nil {
-		h.cfg.Log.Debug("nothing is known about a crate", "crate", e.ID, "err", err)
+		h.cfg.Log.Debug("cannot read the metadata of a crate", "crate", e.ID, "err", err)
 		return About{}
 	}
 	if !isWeb(a.Documentation) && !h.cfg.Foreign { // as on crates.io

@@ -153,10 +153,10 @@ func (r row) Short() string { return r.Checksum.String()[:12] }
 // checkID rejects names and versions that cannot exist (H4).
 func checkID(id crate.ID) error {
 	if crate.CheckName(id.Name) != nil {
-		return &missing{what: "That is no name that a crate can have."}
+		return &missing{what: "A crate cannot have that name."}
 	}
 	if id.Version != "" && crate.CheckVersion(id.Version) != nil {
-		return &missing{what: "That is no version that a crate can have."}
+		return &missing{what: "A crate cannot have that version."}
 	}
 	return nil
 }

@@ -153,8 +153,8 @@ func TestH22PointsOfPages(t *testing.T) {
 		"/crate/serde/at?day=2001-01-01":         "The index is not kept from as early as 2001-01-01: the first day is 2025-09-20.",
 		"/crate/autocfg/at?day=2025-09-28":       "As of 2025-09-28, there is no crate called autocfg in the index, or this mirror stores no version of that day.",
 		"/crate/autocfg/history":                 "This mirror has never held a version of autocfg.",
-		"/crate/.../history":                     "That is no name that a crate can have.",
-		"/crate/a%00b/at?day=2025-09-28":         "That is no name that a crate can have.",
+		"/crate/.../history":                     "A crate cannot have that name.",
+		"/crate/a%00b/at?day=2025-09-28":         "A crate cannot have that name.",
 		"/crate/serde/history/more":              "There is no such page",
 		"/crate/serde/at?day=2025-09-28&page=99": "",
 	} {

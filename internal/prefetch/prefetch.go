@@ -98,7 +98,7 @@ func (m *Mirror) asked(f *reader.File) {
 func (m *Mirror) Follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := m.Round(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			m.cfg.Log.Warn("nothing is fetched ahead for now: the feed of new versions could not be read", "err", err)
+			m.cfg.Log.Warn("prefetching nothing for now: the feed of new versions could not be read", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -125,7 +125,7 @@ func (m *Mirror) Round(ctx context.Context, now time.Time) error {
 		}
 		done[name] = true
 		if err := m.fetch(ctx, name); err != nil {
-			m.cfg.Log.Debug("a new version could not be fetched ahead", "crate", name, "err", err)
+			m.cfg.Log.Debug("a new version could not be prefetched", "crate", name, "err", err)
 		}
 	}
 	return ctx.Err()

@@ -146,7 +146,7 @@ func (m *Mirror) failed(key crate.Key, err error) error {
 	case errors.As(err, new(*storeError)): // which says nothing of upstream
 		m.outage.undecided(time.Now())
 		m.metrics.outcome("full")
-		m.log.Error("a crate was fetched and could not be stored", "crate", key.Name, "version", key.Version, "err", err)
+		m.log.Error("a crate was downloaded but could not be stored", "crate", key.Name, "version", key.Version, "err", err)
 		return &AwayError{key.ID.String(), err}
 	case isRefusal(err):
 		m.outage.worked()
@@ -177,6 +177,6 @@ func (m *Mirror) refusal(key crate.Key, err error) error {
 		return &DamagedError{key.ID, err}
 	}
 	m.metrics.outcome("gone")
-	m.log.Warn("upstream names a version and does not give it", "crate", key.Name, "version", key.Version, "err", err)
+	m.log.Warn("upstream names a version but does not serve it", "crate", key.Name, "version", key.Version, "err", err)
 	return notHere(key.ID)
 }

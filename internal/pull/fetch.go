@@ -82,7 +82,7 @@ func (m *Mirror) unstored(key crate.Key, data []byte, err error) ([]byte, error)
 		return nil, &storeError{fmt.Errorf("storing %s: %w", key.ID, err)}
 	}
 	m.metrics.outcome("unstored")
-	m.log.Error("a crate was passed on and not stored", "crate", key.Name, "version", key.Version, "err", err)
+	m.log.Error("a crate was served but not stored", "crate", key.Name, "version", key.Version, "err", err)
 	return data, nil
 }
 

@@ -18,7 +18,7 @@ func (m *Mirror) keep(name string, old, now *lines, when asked) (*lines, error) 
 		durably = m.keepPulled(old, now)
 	}
 	if err := m.writeLines(name, now, durably); err != nil { // memory has them as well; the next request asks upstream again
-		m.log.Warn("what upstream says of a crate could not be written", "crate", name, "err", err)
+		m.log.Warn("the index lines of a crate could not be stored", "crate", name, "err", err)
 		m.known.Put(name, knownLines{})
 		return now, nil
 	}
@@ -108,6 +108,6 @@ func (m *Mirror) tellConflict(id crate.ID, held, said crate.Checksum) {
 	}
 	m.conflicts.Put(key, true)
 	m.metrics.conflicts.Inc()
-	m.log.Error("upstream names other bytes for a version than are held: its line is not believed; a sync says more (-accept-republished)",
+	m.log.Error("upstream names other bytes for a version than are held: its line is ignored; a sync says more (-accept-republished)",
 		"crate", id.Name, "version", id.Version, "held", held, "upstream", said)
 }

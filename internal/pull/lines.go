@@ -106,7 +106,7 @@ func (m *Mirror) readLines(name string) (*lines, error) {
 	}
 	l, err := decode(name, data, m.log)
 	if err != nil {
-		m.log.Warn("what upstream said of a crate is asked for again", "crate", name, "err", err)
+		m.log.Warn("the stored index lines of a crate are requested again", "crate", name, "err", err)
 		return nil, nil
 	}
 	return l, nil

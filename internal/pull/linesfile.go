@@ -116,7 +116,7 @@ func parse(name string, text []byte, log *slog.Logger) []index.Entry {
 	n := 0
 	for line := range bytes.Lines(text) {
 		if n++; n > maxVersions {
-			log.Warn("a crate has too many lines, the rest is left out", "crate", name, "lines", n-1)
+			log.Warn("a crate has too many lines; the rest is ignored", "crate", name, "lines", n-1)
 			break
 		}
 		line = bytes.TrimRight(line, "\r\n")

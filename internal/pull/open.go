@@ -114,7 +114,7 @@ func (m *Mirror) openHere(_ context.Context, key crate.Key) (*reader.File, error
 	}
 	if errors.As(err, new(*crate.ChecksumError)) {
 		m.metrics.damaged.Inc()
-		m.log.Error("a crate that was pulled is damaged: it is fetched again", "err", err)
+		m.log.Error("a pulled crate is damaged: downloading it again", "err", err)
 		return nil, &reader.DamagedError{ID: key.ID, Err: err}
 	}
 	return nil, err

@@ -58,7 +58,7 @@ func (p *Pusher) replaceLeftover(ctx context.Context, key string, body bucket.Bo
 	if isNamed(r, key) {
 		return verdict.Integrityf("the root names other bytes as %s than are here: another folder has pushed them", key)
 	}
-	p.cfg.Log.Warn("an object that no root names, of a run that was cut off, is replaced", "key", key)
+	p.cfg.Log.Warn("replacing an object that no root names, from an interrupted run", "key", key)
 	if err := p.cfg.Bucket.Remove(ctx, key); err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func (p *Pusher) release(s *root.Session) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := s.Release(ctx); err != nil {
-		p.cfg.Log.Warn("the lease was not given back: it ends by itself", "err", err)
+		p.cfg.Log.Warn("the lease was not released: it expires by itself", "err", err)
 	}
 	return nil
 }

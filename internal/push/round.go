@@ -86,7 +86,7 @@ func (s *state) set(w *root.Writer) {
 func (p *Pusher) warnLoose(ctx context.Context) error {
 	n, err := p.writer.Catalog.LooseAlone(ctx)
 	if err == nil && n > 0 {
-		p.cfg.Log.Warn("crates are here as loose files alone, which are not pushed: readers of the bucket do not have them", "crates", n, "out", p.cfg.Dirs.Crates)
+		p.cfg.Log.Warn("some crates are only loose files, which are not pushed: readers of the bucket do not have them", "crates", n, "out", p.cfg.Dirs.Crates)
 	}
 	return err
 }

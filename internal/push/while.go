@@ -89,7 +89,7 @@ func (p *Pusher) persist(ctx context.Context) error {
 		if err == nil || n == tries || ctx.Err() != nil || verdict.Is(err) || errors.Is(err, root.ErrFenced) {
 			return err
 		}
-		p.cfg.Log.Warn("a bundle could not be pushed: it is tried again", "after", p.cfg.Retry, "err", err)
+		p.cfg.Log.Warn("a bundle could not be pushed: trying again", "after", p.cfg.Retry, "err", err)
 		select {
 		case <-time.After(p.cfg.Retry):
 		case <-ctx.Done():

@@ -104,7 +104,7 @@ func (a *Abouts) readCargoToml(ctx context.Context, key crate.Key) (p cargotoml.
 	} else if ctx.Err() != nil {
 		return p, context.Cause(ctx)
 	} else {
-		a.log.Debug("nothing is known of a crate", "crate", key.Name, "version", key.Version, "err", fmt.Errorf("reading Cargo.toml: %w", err))
+		a.log.Debug("cannot read the metadata of a crate", "crate", key.Name, "version", key.Version, "err", fmt.Errorf("reading Cargo.toml: %w", err))
 	}
 	a.put(key, p)
 	return p, nil

@@ -35,7 +35,7 @@ func (v *View) readEmpty(ctx context.Context) error {
 	case why != "":
 		v.cfg.Log.Error(why)
 	default:
-		v.cfg.Log.Info("crates are served now")
+		v.cfg.Log.Info("serving crates now")
 	}
 	return nil
 }

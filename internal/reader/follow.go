@@ -86,7 +86,7 @@ func (v *View) count(life context.Context, changed <-chan struct{}) {
 		if life.Err() != nil {
 			return
 		}
-		t.tell("refresh failed; search and totals show the previous state", err)
+		t.tell("refresh failed; search and totals still show the previous state", err)
 	}
 }
 

@@ -106,7 +106,7 @@ func (x *indexes) crate(ctx context.Context, name string) (*index.Crate, error) 
 // done is release for readers.
 func (x *indexes) done(p *pinned) {
 	if err := x.release(p); err != nil {
-		x.log.Warn("closing the index that was shown before", "err", err)
+		x.log.Warn("closing the previous index", "err", err)
 	}
 }
 

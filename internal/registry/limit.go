@@ -52,7 +52,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 	if !room { // others wait for it; this client sees its connection end
 		<-l.slots
 		_ = conn.Close()
-		l.log.Debug("a connection is closed: its address has enough of them", "client", addr)
+		l.log.Debug("closing a connection: its address has too many", "client", addr)
 		return l.Accept()
 	}
 	l.open.Add(1)

@@ -19,7 +19,7 @@ func (h *Handler) wantPublicURL(r *http.Request) {
 	}
 	reason := "a proxy is in front"
 	if !proxied {
-		reason = "clients connect to a link-local address, which is no use without their own zone"
+		reason = "clients connect to a link-local address, which is useless without their own zone"
 	}
 	h.log.Warn("config.json sends clients to an address that they may not reach: "+reason+"; give the address that they use with -public-url",
 		"sent_to", h.publicURL.For(r), "public_url", claimedURL(r))

@@ -198,9 +198,9 @@ func (s *Server) Serve(ctx context.Context, h http.Handler) error {
 func (s *Server) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	s.log.Info("stopping: requests under way are finished", "connections", s.listener.open.Load(), "at_most", drainTimeout)
+	s.log.Info("stopping: finishing current requests", "connections", s.listener.open.Load(), "at_most", drainTimeout)
 	if err := cmp.Or(s.http.Shutdown(ctx), s.plain.Wait(ctx)); errors.Is(err, context.DeadlineExceeded) {
-		s.log.Warn("requests were cut off: they took too long", "connections", s.listener.open.Load())
+		s.log.Warn("aborted requests that took too long", "connections", s.listener.open.Load())
 	}
 	s.http.Close()
 }

@@ -86,7 +86,7 @@ func (s *Segments) resume(ctx context.Context, name string, known Catalog) error
 		return s.resume(ctx, name, known)
 	}
 	if deep.IsDamage(err) {
-		s.log.Error("an unfinished segment is damaged and stays as it is; verify says what is lost", "segment", name, "err", err)
+		s.log.Error("an unfinished segment is damaged and stays as it is; verify lists what is lost", "segment", name, "err", err)
 		return nil
 	}
 	if err != nil {

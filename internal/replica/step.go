@@ -42,7 +42,7 @@ func (r *Replica) Follow(ctx context.Context) {
 			wait, told = r.cfg.Interval, ""
 		case err.Error() != told:
 			told = err.Error()
-			r.cfg.Log.Error("the bucket cannot be followed: what was taken before is served", "bucket", r.cfg.Bucket.String(), "err", err)
+			r.cfg.Log.Error("the bucket cannot be followed: serving what was copied before", "bucket", r.cfg.Bucket.String(), "err", err)
 			fallthrough
 		default:
 			wait = min(2*wait, max(maxWait, r.cfg.Interval))
@@ -85,7 +85,7 @@ func (r *Replica) await() (answered func()) {
 	timer := time.AfterFunc(r.cfg.Patience, func() {
 		defer close(said)
 		if now := r.State(); now.Root != nil && now.Err == nil {
-			r.cfg.Log.Warn("the bucket does not answer: what was taken before is served", "bucket", r.cfg.Bucket.String(), "for", r.cfg.Patience)
+			r.cfg.Log.Warn("the bucket does not answer: serving what was copied before", "bucket", r.cfg.Bucket.String(), "for", r.cfg.Patience)
 		}
 		r.note(errSilent)
 	})

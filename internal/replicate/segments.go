@@ -46,7 +46,7 @@ func (j *replication) takeSegment(ctx context.Context, f *root.File) error {
 	j.res.Versions += int64(f.Entries)
 	j.res.Bytes += f.Size
 	j.res.Unnamed += check.unnamed
-	j.cfg.Log.Info("a segment has come", "segment", f.Name, "as", as, "versions", f.Entries, "bytes", f.Size)
+	j.cfg.Log.Info("copied a segment", "segment", f.Name, "as", as, "versions", f.Entries, "bytes", f.Size)
 	return nil
 }
 

@@ -72,7 +72,7 @@ func (j *replication) takeKind(ctx context.Context, k kind) error {
 		switch {
 		case isRefusal(err):
 			j.res.Refused = append(j.res.Refused, Refusal{f.Name, err})
-			j.cfg.Log.Error("a file was refused, and nothing of it was published", "file", f.Name, "from", j.cfg.From.String(), "err", err)
+			j.cfg.Log.Error("refused a file; nothing of it was published", "file", f.Name, "from", j.cfg.From.String(), "err", err)
 		case err != nil:
 			return fmt.Errorf("%s of %s: %w", f.Name, j.cfg.From, err)
 		}
@@ -119,7 +119,7 @@ func (j *replication) take(ctx context.Context, f *root.File) error {
 	j.res.Versions += int64(f.Entries)
 	j.res.Bytes += f.Size
 	j.res.Unnamed += check.unnamed
-	j.cfg.Log.Info("a bundle has come", "bundle", f.Name, "as", b.Name, "versions", f.Entries, "bytes", f.Size)
+	j.cfg.Log.Info("copied a bundle", "bundle", f.Name, "as", b.Name, "versions", f.Entries, "bytes", f.Size)
 	return nil
 }
 

@@ -47,7 +47,7 @@ func (s *Session) renew() {
 		case errors.Is(err, ErrFenced):
 			s.end(err)
 		case err != nil && s.ctx.Err() == nil:
-			s.cfg.Log.Warn("the lease could not be renewed; if it ends, another writer may take over", "store", s.cfg.Bucket.String(), "err", err)
+			s.cfg.Log.Warn("the lease could not be renewed; if it expires, another writer may take over", "store", s.cfg.Bucket.String(), "err", err)
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (o *Opened) openCrates(ctx context.Context, d *home.Dirs, job *Config) erro
 	o.Add(follower.Close)
 	live := catalog.Live{Follower: follower}
 	if _, err = live.Revision(ctx); errors.Is(err, fs.ErrNotExist) {
-		job.Log.Warn("the mirror has no catalog: crates in bundles are not found", "mirror", d.Crates)
+		job.Log.Warn("the mirror has no catalog: cannot find crates in bundles", "mirror", d.Crates)
 		return nil
 	}
 	job.Crates.Catalog = live

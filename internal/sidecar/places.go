@@ -104,7 +104,7 @@ func (p *Places) read(ctx context.Context, r io.Reader, log *slog.Logger) error 
 
 func (p *Places) bad(log *slog.Logger, err error) {
 	p.Bad++
-	log.Warn("a line of the manifest cannot be used", "err", err)
+	log.Warn("a line of the manifest is unusable", "err", err)
 }
 
 // of returns the places of the crates of an index file. Calls must be in the order of the

@@ -90,7 +90,7 @@ func readKey(path string, check func(fs.FileInfo) error) (string, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err == nil && len(data) > maxKeyFile {
-		err = fmt.Errorf("more than %d bytes: this is no key", maxKeyFile)
+		err = fmt.Errorf("more than %d bytes: this is not a key", maxKeyFile)
 	}
 	return string(data), err
 }

@@ -99,7 +99,7 @@ func TestNoKeyFiles(t *testing.T) {
 	for path, want := range map[string]string{
 		dir:                          "not a regular file",
 		filepath.Join(dir, "absent"): "no such file",
-		large:                        "more than 65536 bytes: this is no key",
+		large:                        "more than 65536 bytes: this is not a key",
 	} {
 		if _, err := OpenPrivate(path, nil); err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("OpenPrivate = %v, want %q", err, want)

@@ -125,7 +125,7 @@ func (s *Statement) check() error {
 	case s.Held < 0 || s.Held > s.Named || s.Held > s.N:
 		return fmt.Errorf("%d of %d versions with %d leaves cannot be", s.Held, s.Named, s.N)
 	case err != nil || len(s.Commit) != 40 && len(s.Commit) != 64 || s.Commit != strings.ToLower(s.Commit):
-		return fmt.Errorf("index commit %.80q is no id of git", s.Commit)
+		return fmt.Errorf("index commit %.80q is not a git commit id", s.Commit)
 	case s.Manifest.Size < 0:
 		return fmt.Errorf("manifest of %d bytes", s.Manifest.Size)
 	}
@@ -204,7 +204,7 @@ var strictBase64 = base64.StdEncoding.Strict()
 func parseHash(text string) (h tlog.Hash, err error) {
 	data, err := strictBase64.DecodeString(text)
 	if err != nil || len(data) != len(h) {
-		return h, fmt.Errorf("%.80q is no base64 of a hash", text)
+		return h, fmt.Errorf("%.80q is not the base64 of a hash", text)
 	}
 	return tlog.Hash(data), nil
 }

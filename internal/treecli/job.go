@@ -67,7 +67,7 @@ func (j *job) do(ctx context.Context, s *follow.Session) error {
 	}
 	defer func() {
 		if err := found.Close(); err != nil {
-			j.log.Debug("temporary files of the import are removed by the next one", "err", err)
+			j.log.Debug("could not remove temporary files; the next import removes them", "err", err)
 		}
 	}()
 	j.report = found.Report()

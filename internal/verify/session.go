@@ -60,7 +60,7 @@ func With(ctx context.Context, d *home.Dirs, disk func(durable.FS) durable.FS, o
 func (s *Session) takeLock(d *home.Dirs, owner durable.Owner, log *slog.Logger) (err error) {
 	s.lock, err = durable.Lock(d.VerifyLock(), owner)
 	if errors.Is(err, durable.ErrReadOnly) || errors.Is(err, fs.ErrPermission) {
-		log.Info("the mirror can only be read here: it is verified without a checkpoint, and a run that is stopped begins again at the first crate", "out", d.Crates)
+		log.Info("the mirror is read-only: verifying it without a checkpoint; a stopped run begins again at the first crate", "out", d.Crates)
 		return nil
 	}
 	return err

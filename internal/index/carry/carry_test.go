@@ -265,7 +265,7 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(stranger, "notes"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := Check(t.Context(), clone.Config{Dir: stranger}, bytes.NewReader(all), base); err == nil || !strings.Contains(err.Error(), "no git repository") {
+	if err := Check(t.Context(), clone.Config{Dir: stranger}, bytes.NewReader(all), base); err == nil || !strings.Contains(err.Error(), "not a git repository") {
 		t.Errorf("a folder with something else: %v", err)
 	}
 }

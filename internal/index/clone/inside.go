@@ -28,7 +28,7 @@ func Inside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir
 	gitDir, bare := git.Find(root)
 	root.Close()
 	if gitDir == "" {
-		return fmt.Errorf("%s is no git repository: %w", u.cfg.Dir, fs.ErrNotExist)
+		return fmt.Errorf("%s is not a git repository: %w", u.cfg.Dir, fs.ErrNotExist)
 	}
 	if !bare {
 		return &ForeignError{"it has a working tree", "name another folder for the index"}

@@ -46,7 +46,7 @@ func (u *updater) sweepLocks(gitDir string) error {
 			if !killed && time.Since(info.ModTime()) < abandoned {
 				continue
 			}
-			u.cfg.Log.Info("removing what a git that was killed has left", "file", name)
+			u.cfg.Log.Info("removing what a killed git has left", "file", name)
 			if err := os.RemoveAll(name); err != nil {
 				return err
 			}
@@ -75,6 +75,6 @@ func (u *updater) tidy(ctx context.Context, work *git.Porcelain) {
 	defer cancel()
 	_, err := work.Run(ctx, "-c", "gc.autoPackLimit=30", "-c", "gc.cruftPacks=true", "-c", "gc.pruneExpire=2.weeks.ago", "gc", "--auto", "--quiet")
 	if err != nil {
-		u.cfg.Log.Warn("git could not tidy up the index; it is read all the same", "err", err)
+		u.cfg.Log.Warn("git could not tidy up the index; it is still read", "err", err)
 	}
 }

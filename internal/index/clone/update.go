@@ -158,7 +158,7 @@ func (u *updater) sibling(suffix string) string {
 // hidden returns the name of a hidden file that belongs to the index.
 func (u *updater) hidden(suffix string) string { return "." + filepath.Base(u.cfg.Dir) + suffix }
 
-var errNoRepository = errors.New("it is no git repository, so it cannot be updated: leave it as it is with -skip-index-update, or name another folder")
+var errNoRepository = errors.New("it is not a git repository, so it cannot be updated: leave it as it is with -skip-index-update, or name another folder")
 
 func (u *updater) update(ctx context.Context) (_ Updated, err error) {
 	if u.cfg.Dir, err = behindLink(u.cfg.Dir); err != nil {

@@ -206,7 +206,7 @@ func (l *look) unknown() string {
 	case l.untold != nil && !l.entire:
 		return fmt.Sprintf("the lists of new versions could not be read: %v", l.untold)
 	case s.Listed.IsZero():
-		return "a sparse index has no list of its crates, and nothing else named all of them: crates that are new are not seen (-index-changes LIST names them)"
+		return "a sparse index has no list of its crates, and nothing else named all of them: new crates are not found (-index-changes LIST names them)"
 	case !s.Listed.Before(l.begun):
 		return ""
 	case s.Fed.IsZero() || l.o.Feed == nil:

@@ -25,7 +25,7 @@ func (l *look) news(ctx context.Context) (all []wish, gapless bool, err error) {
 			return nil, false, context.Cause(ctx)
 		}
 		if err != nil {
-			l.missed("the repository that tells what has changed could not be read", err)
+			l.missed("the repository that lists changes could not be read", err)
 		}
 		all, gapless = append(all, changed...), err == nil || l.was.Tree != ""
 	}
@@ -68,7 +68,7 @@ func (l *look) fed(ctx context.Context) (news []wish, gapless bool, err error) {
 	gapless = !since.IsZero() && !f.Since.After(since)
 	if !gapless {
 		if !since.IsZero() {
-			l.o.Log.Warn("the feed of new versions has a gap: everything is asked for", "read_until", since, "feed_begins", f.Since)
+			l.o.Log.Warn("the feed of new versions has a gap: everything is requested", "read_until", since, "feed_begins", f.Since)
 		}
 		l.next.Fed = f.Since
 	}

@@ -57,7 +57,7 @@ func New(address string, up *upstream.Client) (*Client, error) {
 	u, err := url.Parse(base)
 	switch {
 	case err != nil:
-		return nil, errors.New("the address of the sparse index is no URL") // url.Parse quotes it, password included
+		return nil, errors.New("the address of the sparse index is not a URL") // url.Parse quotes it, password included
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
 		return nil, fmt.Errorf("the address of a sparse index is %s: want sparse+https://HOST/PATH/ (or sparse+http)", u.Redacted())
 	case u.RawQuery != "" || u.Fragment != "":

@@ -111,7 +111,7 @@ func (l *look) try(ctx context.Context, a asking, f *File) {
 	again, err := l.o.Client.Get(ctx, a.name, a.val)
 	if err == nil && again.NotModified {
 		l.tally.count(func(r *Result) { r.Lied++ })
-		l.o.Log.Warn("the index says 'not changed' of a file that has changed", "crate", a.name)
+		l.o.Log.Warn("the index reports a changed file as 'not changed'", "crate", a.name)
 	}
 	again.Release()
 }

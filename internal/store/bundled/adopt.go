@@ -35,7 +35,7 @@ func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slo
 		}
 		sum, members, _, err := a.read(e.Name())
 		if err != nil {
-			log.Error("a bundle cannot be read: what is in it does not count as held", "bundle", e.Name(), "err", err)
+			log.Error("a bundle cannot be read: its crates do not count as held", "bundle", e.Name(), "err", err)
 			continue
 		}
 		if len(members) == 0 {
@@ -101,7 +101,7 @@ func (a *adoption) read(name string) (sum bundle.Summary, members []bundle.Membe
 	case errors.Is(err, bundle.ErrStream):
 		return sum, nil, false, nil // made by v1.1.0: a run with an index copies its crates
 	case errors.Is(err, bundle.ErrFormat):
-		a.log.Warn("not a bundle: it is left alone", "bundle", name)
+		a.log.Warn("not a bundle: left alone", "bundle", name)
 		return sum, nil, false, nil
 	case err != nil:
 		return sum, nil, false, err
@@ -115,14 +115,14 @@ func (a *adoption) read(name string) (sum bundle.Summary, members []bundle.Membe
 		}
 		if err != nil {
 			sound = false
-			a.log.Error("bundle is damaged: its whole members count, the others are fetched again", "bundle", name, "err", err)
+			a.log.Error("bundle is damaged: its complete members count, the others are downloaded again", "bundle", name, "err", err)
 			continue
 		}
 		members = append(members, m)
 		sum.Size += m.Size
 	}
 	if len(members) == 0 {
-		a.log.Warn("bundle holds no crates: it is left alone", "bundle", name)
+		a.log.Warn("bundle holds no crates: left alone", "bundle", name)
 		return sum, nil, sound, nil
 	}
 	byName := func(a, b bundle.Member) int { return cmp.Compare(a.ID.Name, b.ID.Name) }

@@ -325,7 +325,7 @@ func TestE14BundleMissing(t *testing.T) {
 func TestOpenChecksTheMember(t *testing.T) {
 	s := openIn(t, durabletest.NewMem(), newTold(), 1<<20)
 	at := put(t, s, 1)
-	if _, err := read(s, id(2), at); err == nil || !strings.Contains(err.Error(), "crate-1 1.0.0 lies at offset 0") {
+	if _, err := read(s, id(2), at); err == nil || !strings.Contains(err.Error(), "crate-1 1.0.0 is at offset 0") {
 		t.Errorf("Open: %v", err)
 	}
 	at.Bundle = "../bundle-0000.tar.zst"

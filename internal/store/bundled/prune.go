@@ -56,7 +56,7 @@ func (s *Store) Discard(name string) error {
 func (s *Store) drop(name string, away func(file string) error) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("throwing %s away: %w", name, err)
+			err = fmt.Errorf("removing %s: %w", name, err)
 		}
 	}()
 	named, err := bundle.ParseFileName(name)

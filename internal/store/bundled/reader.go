@@ -105,7 +105,7 @@ func (r *readers) member(ctx context.Context, id crate.ID, at store.Placement) (
 		return nil, errors.Join(err, free())
 	}
 	if c.ID() != id {
-		return nil, errors.Join(fmt.Errorf("%s lies at offset %d", c.ID(), at.Offset), c.Close(), free())
+		return nil, errors.Join(fmt.Errorf("%s is at offset %d", c.ID(), at.Offset), c.Close(), free())
 	}
 	return member{c, f, here, r, free}, nil
 }

@@ -38,7 +38,7 @@ func (o *opening) resume(ctx context.Context, named bundle.Name) error {
 		return errors.Join(errBoth(name), w.Close())
 	}
 	p.Writer = w
-	o.cfg.Log.Info("taking up an unfinished bundle", "bundle", name, "crates", p.members.n)
+	o.cfg.Log.Info("resuming an unfinished bundle", "bundle", name, "crates", p.members.n)
 	if o.current != nil {
 		o.rotate() // of several, one stays open
 	}
@@ -107,7 +107,7 @@ func (o *opening) salvage(ctx context.Context, name string, damage error) error 
 	if err := o.cfg.Folder.Publish(name+bundle.PartExt, name+damagedExt); err != nil {
 		return err
 	}
-	o.cfg.Log.Error("an unfinished bundle was damaged: its whole members were put into another one, what it has lost is fetched again",
+	o.cfg.Log.Error("an unfinished bundle was damaged: its complete members were copied to another one, the others are downloaded again",
 		"saved", saved, "kept_as", name+damagedExt, "err", damage)
 	return o.cfg.Folder.SyncDir(".")
 }
@@ -156,7 +156,7 @@ func (o *opening) check(ctx context.Context, named bundle.Name) error {
 		return nil
 	}
 	if !described && sound {
-		o.cfg.Log.Info("bundle has no manifest or catalog line: they are made from its members", "bundle", name, "crates", sum.Members)
+		o.cfg.Log.Info("bundle has no manifest or catalog line: making them from its members", "bundle", name, "crates", sum.Members)
 		if err := o.describe(named, sum, slices.Values(members)); err != nil {
 			return err
 		}

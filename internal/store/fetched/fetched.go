@@ -171,7 +171,7 @@ func (s *Store) fill(ctx context.Context, key crate.Key, c store.Content) error 
 }
 
 func (s *Store) tell(key crate.Key, err error) {
-	s.cfg.Log.Warn("a crate that was fetched cannot be kept in the cache: the next one who asks for it waits again", "crate", key.Name, "version", key.Version, "err", err)
+	s.cfg.Log.Warn("a downloaded crate cannot be cached: the next request for it waits again", "crate", key.Name, "version", key.Version, "err", err)
 }
 
 // watched remembers why reading failed, to distinguish it from failures of the cache.

@@ -70,7 +70,7 @@ func (s *Store) Isolate(id crate.ID, want, sum crate.Checksum, reason string, bo
 		err = errors.Join(err, body.Spill.Discard())
 	}
 	if err != nil {
-		return "", fmt.Errorf("putting what came for %s into quarantine: %w", id, err)
+		return "", fmt.Errorf("moving what upstream sent for %s to quarantine: %w", id, err)
 	}
 	return to, nil
 }

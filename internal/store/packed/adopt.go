@@ -74,7 +74,7 @@ func adopt(ctx context.Context, folder durable.Reader, file string, catalog Cata
 	}
 	r, err := deep.Open(name, f, info.Size())
 	if err != nil {
-		log.Error("a segment cannot be read: what is in it does not count as held", "segment", name, "err", err)
+		log.Error("a segment cannot be read: its crates do not count as held", "segment", name, "err", err)
 		return nil
 	}
 	log.Info("reading a segment that the catalog does not know", "segment", name, "bytes", info.Size())
@@ -87,7 +87,7 @@ func adopt(ctx context.Context, folder durable.Reader, file string, catalog Cata
 			return catalog.Adopted(ctx, store.Bundle{Name: name}, false)
 		}
 		if err != nil {
-			log.Error("a segment is damaged: what can be read of it counts, the rest is fetched again", "segment", name, "err", err)
+			log.Error("a segment is damaged: its readable part counts, the rest is downloaded again", "segment", name, "err", err)
 			continue
 		}
 		found, err := goodOf(ctx, r, d, name, log)
@@ -114,13 +114,13 @@ func goodOf(ctx context.Context, r *deep.Reader, d *deep.Directory, name string,
 	err = r.Check(ctx, d, deep.Tars, func(n int, err error) {
 		v := &d.Versions[n]
 		if err != nil {
-			log.Error("a crate of the deep archive is damaged: it is fetched again", "crate", v.ID.Name, "version", v.ID.Version, "segment", name, "err", err)
+			log.Error("a crate of the deep archive is damaged: downloading it again", "crate", v.ID.Name, "version", v.ID.Version, "segment", name, "err", err)
 			return
 		}
 		found = append(found, Found{v.Key, v.Size, store.DeepPlace{Segment: name, Pack: d.Offset, PackSize: d.Size, Number: n}})
 	})
 	if deep.IsDamage(err) {
-		log.Error("a pack of the deep archive is damaged: its crates are fetched again", "crate", d.Name, "segment", name, "err", err)
+		log.Error("a pack of the deep archive is damaged: downloading its crates again", "crate", d.Name, "segment", name, "err", err)
 		return nil, nil
 	}
 	return found, err

@@ -150,7 +150,7 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 	}
 	s.cfg.Metrics.bytes.Add(float64(len(data)))
 	if err := s.cfg.Cache.Put(key.Checksum, data); err != nil && !errors.Is(err, cache.ErrAbsent) {
-		s.cfg.Log.Warn("a crate that was rebuilt cannot be kept in the cache: the next one who asks for it waits again", "crate", key.Name, "version", key.Version, "err", err)
+		s.cfg.Log.Warn("a rebuilt crate cannot be cached: the next request for it waits again", "crate", key.Name, "version", key.Version, "err", err)
 	}
 	return data, nil
 }

@@ -41,7 +41,7 @@ type decoding struct {
 }
 
 // errGivenUp is the error of a decoding that did not complete, for the other waiters.
-var errGivenUp = errors.New("decoding was given up")
+var errGivenUp = errors.New("decoding was cancelled")
 
 // take returns a pack of at most max bytes, from memory or decoded now, and whether it was
 // in memory. Errors: those of decode; the context's.

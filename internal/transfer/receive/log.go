@@ -55,7 +55,7 @@ func (k *taking) logFrom(f durable.File, here durable.Reader) (l *transfer.LogRe
 		}
 	}
 	if have < l.From {
-		k.cfg.Log.Warn("the log of statements is not continued: some of it is not here; export -since FILE, with what import -state FILE has written, or -full, carries all of it",
+		k.cfg.Log.Warn("cannot continue the log of statements: some of it is not here; export -since FILE, with what import -state FILE has written, or -full, carries all of it",
 			"log", k.cfg.Home.Dirs.Statements, "leaves", have, "carried_from", l.From)
 		return nil, 0, nil
 	}

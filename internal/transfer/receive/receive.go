@@ -130,7 +130,7 @@ func refusePlain(dir string) error {
 		return nil
 	}
 	if _, err := carry.Repository(dir); errors.Is(err, index.ErrNoPast) {
-		return fmt.Errorf("index %s is a plain folder, and what is carried is for a git repository: move it away, and this makes one (needs a transfer of export -full); nothing was changed", dir)
+		return fmt.Errorf("index %s is a plain folder, and the transfer is for a git repository: move it away, and this makes one (needs a transfer of export -full); nothing was changed", dir)
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func pending(ctx context.Context, cfg *Config) (*plan, error) {
 		p.begun = true
 		return p, nil
 	default:
-		cfg.Log.Info("an earlier run has begun another transfer, which is given up", "transfer", p.End.ID())
+		cfg.Log.Info("giving up another transfer that an earlier run has begun", "transfer", p.End.ID())
 	}
 	if err := p.drop(cfg); err != nil {
 		return nil, err
