@@ -96,7 +96,7 @@ func BenchmarkNothingNew(b *testing.B) {
 	}
 }
 
-// hold makes everything held that an index names, as files without content.
+// hold makes everything that an index names held, as files without content.
 func hold(b *testing.B, ix *index.Index, cat *catalog.Catalog, out string) {
 	b.Helper()
 	var batch catalog.Batch

@@ -61,8 +61,8 @@ func (w *world) checkHeld(disk *durabletest.Mem, cat *memCatalog) error {
 	return w.checkWhole(disk, nil)
 }
 
-// checkBefore wants the bytes that versions had before to be found: where the
-// catalog says, or where a run moves them.
+// checkBefore checks that earlier bytes of versions are found: where the catalog says, or
+// where a run moves them.
 func (w *world) checkBefore(disk *durabletest.Mem, cat *memCatalog) error {
 	st := bundled.OpenReadOnly(disk, loose.OpenReadOnly(disk))
 	defer st.Close()
@@ -85,7 +85,7 @@ next:
 	return nil
 }
 
-// members counts how often each crate is in finished bundles.
+// members counts the copies of each crate in finished bundles.
 func members(t *testing.T, disk *durabletest.Mem) map[crate.ID]int {
 	t.Helper()
 	count := map[crate.ID]int{}
@@ -108,7 +108,7 @@ func members(t *testing.T, disk *durabletest.Mem) map[crate.ID]int {
 		info, _ := e.Info()
 		r, err := bundle.Open(f, info.Size())
 		if errors.Is(err, bundle.ErrStream) {
-			continue // one of v1.1.0
+			continue // made by v1.1.0
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -123,14 +123,14 @@ func members(t *testing.T, disk *durabletest.Mem) map[crate.ID]int {
 	return count
 }
 
-// checkOnce wants every crate of the registry in exactly one bundle, and none
+// checkOnce checks that every crate of the registry is in exactly one bundle, and none is
 // loose.
 func (w *world) checkOnce(disk *durabletest.Mem) {
 	w.t.Helper()
 	count := members(w.t, disk)
 	for _, id := range w.reg.IDs() {
 		if _, again := w.before[id]; again {
-			continue // its bytes of now and those of before
+			continue // its current and its earlier bytes
 		}
 		if count[id] != 1 {
 			w.t.Errorf("%v is in bundles %d times", id, count[id])
@@ -147,8 +147,8 @@ func newBundled(t *testing.T, text string, target int64) *world {
 	return w
 }
 
-// E1: nothing is fetched twice, overwritten or rewritten; what is new goes into
-// the next bundle.
+// E1: nothing is downloaded twice, overwritten or rewritten; new crates go into the next
+// bundle.
 func TestE1UpdateRun(t *testing.T) {
 	w := newBundled(t, small, 1<<20)
 	if s := w.mustRun(nil); s.Downloaded != 5 {
@@ -186,7 +186,7 @@ func TestE1UpdateRun(t *testing.T) {
 			t.Errorf("%s is not known to be whole", name)
 		}
 	}
-	// Without bundles being made, what is in them is held all the same.
+	// Without making bundles, crates in them are held nevertheless.
 	w.bundle = nil
 	w.reg.Add(simreg.MustParse("ox 0.3.2")...)
 	w.writeIndex()
@@ -210,7 +210,7 @@ func TestModeAdd(t *testing.T) {
 	if err := errors.Join(w.checkWhole(w.disk, w.catalog.held()), w.checkHeld(w.disk, w.catalog)); err != nil {
 		t.Error(err)
 	}
-	// One of the two is enough: nothing is fetched.
+	// One of the two suffices: nothing is downloaded.
 	before := w.reg.TotalRequests()
 	if err := errors.Join(w.disk.Remove(ox.LoosePath()), w.disk.Remove("bundle-0000.tar.zst")); err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func TestModeAdd(t *testing.T) {
 	}
 }
 
-// A loose mirror becomes one of bundles, and nothing is fetched.
+// A loose mirror becomes a bundled one, and nothing is downloaded.
 func TestLooseIntoBundles(t *testing.T) {
 	for _, add := range []bool{false, true} {
 		w := newWorld(t, parse(small))
@@ -244,7 +244,7 @@ func TestLooseIntoBundles(t *testing.T) {
 			if err := w.checkWhole(w.disk, w.catalog.held()); err != nil {
 				t.Error(err)
 			}
-			w.bundle.add = false // and now without the loose ones
+			w.bundle.add = false // and now without the loose files
 			w.mustRun(nil)
 		}
 		w.checkOnce(w.disk)
@@ -259,7 +259,7 @@ func TestLooseIntoBundles(t *testing.T) {
 	}
 }
 
-// What bundles hold becomes loose too, without being fetched.
+// Bundled crates become loose, too, without a download.
 func TestBundlesIntoModeAdd(t *testing.T) {
 	w := newBundled(t, small, 1000)
 	w.mustRun(nil)
@@ -280,8 +280,8 @@ func TestBundlesIntoModeAdd(t *testing.T) {
 	}
 }
 
-// Three kills in a row, an update of the index in between, and then a run to the
-// end: every crate is there once, and nothing that was recorded is fetched.
+// Three kills in a row, an update of the index in between, and then a complete run: every
+// crate is there once, and nothing that was recorded is downloaded again.
 func TestThreeKillsAndAnUpdate(t *testing.T) {
 	for round := range 10 {
 		seed := rand.Uint64()
@@ -309,7 +309,7 @@ func TestThreeKillsAndAnUpdate(t *testing.T) {
 	}
 }
 
-// killed runs a mirror and leaves what a kill at a random operation leaves.
+// killed runs a mirror and leaves the state after a kill at a random operation.
 func (w *world) killed(rnd *rand.Rand) {
 	w.t.Helper()
 	at := 1 + rnd.IntN(250)
@@ -324,7 +324,7 @@ func (w *world) killed(rnd *rand.Rand) {
 			disk = w.disk.Kill()
 		}
 		if disk != nil {
-			return durabletest.Fault{Err: syscall.EIO} // the process is gone
+			return durabletest.Fault{Err: syscall.EIO} // the process is killed
 		}
 		return durabletest.Fault{}
 	}), nil)

@@ -17,11 +17,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// memCatalog is a catalog whose commits are durable at once, and which can be
+// memCatalog is a catalog in memory whose commits are durable at once, and which can be
 // cloned with a disk.
 type memCatalog struct {
 	mu       sync.Mutex
-	versions map[crate.ID]catalog.Version  // with the bytes that they have now
+	versions map[crate.ID]catalog.Version  // with their current bytes
 	others   map[crate.Key]catalog.Version // with other bytes
 	removed  []catalog.Removal
 	accepted map[crate.Key]bool
@@ -126,7 +126,7 @@ func (c *memCatalog) put(v catalog.Version) {
 	c.note(v.Bundle)
 }
 
-// list notes what follows from it that the index names bytes.
+// list records that the index names bytes.
 func (c *memCatalog) list(v catalog.Version) {
 	if !v.Listed {
 		return
@@ -264,7 +264,7 @@ func (c *memCatalog) Taken(context.Context) ([]catalog.Taken, error) {
 	return slices.Collect(maps.Values(c.clone().taken)), nil
 }
 
-// note makes a bundle known.
+// note records a bundle.
 func (c *memCatalog) note(bundle string) {
 	if _, ok := c.bundles[bundle]; !ok && bundle != "" {
 		c.bundles[bundle] = false

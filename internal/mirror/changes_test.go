@@ -67,7 +67,7 @@ func TestRunOnChanges(t *testing.T) {
 	}
 }
 
-// TestAgain: what is worth another attempt is told, and can be asked for.
+// TestAgain: crates worth another attempt are reported, and can be requested.
 func TestAgain(t *testing.T) {
 	reg := parse(small)
 	w := gitWorld(t, reg)

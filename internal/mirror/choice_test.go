@@ -67,8 +67,8 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-// TestChoiceLeavesTheRestAlone: a choice says nothing about crates that it does
-// not name, and of those that it names what the index says.
+// TestChoiceLeavesTheRestAlone: a choice says nothing about crates that it does not name;
+// for those that it names, the index counts.
 func TestChoiceLeavesTheRestAlone(t *testing.T) {
 	w := gitWorld(t, parse(small))
 	w.mustRun(nil)
@@ -99,8 +99,8 @@ func TestChoiceLeavesTheRestAlone(t *testing.T) {
 	}
 }
 
-// TestChoiceInVain: what is asked for and is not there, or is something else, is
-// told, and the rest is mirrored.
+// TestChoiceInVain: a wanted crate that does not exist, or is something else, is reported,
+// and the rest is mirrored.
 func TestChoiceInVain(t *testing.T) {
 	w := newWorld(t, parse(small))
 	missing := plan.BadEntry{ID: crate.ID{Name: "nosuch"}, Err: errors.New("names:1: nosuch is not in the index")}
@@ -118,8 +118,7 @@ func TestChoiceInVain(t *testing.T) {
 	}
 }
 
-// TestChoiceOfUnreadable: an index file that cannot be read is told if it was
-// asked for, and only then.
+// TestChoiceOfUnreadable: an unreadable index file is reported only if its crate is wanted.
 func TestChoiceOfUnreadable(t *testing.T) {
 	w := newWorld(t, parse(small))
 	path := filepath.Join(w.index, filepath.FromSlash(crate.IndexPath(foo1.Name)))

@@ -110,8 +110,8 @@ func TestC12AnyOperationFails(t *testing.T) {
 	}
 }
 
-// fail lets the n-th operation fail, looks at what is left, and recovers. It
-// reports whether there were so many.
+// fail makes the n-th operation fail, checks the result, and recovers. It reports whether
+// there were that many operations.
 func (o *ordeal) fail(w *world, n int, sticky, persisted bool) bool {
 	w.t.Helper()
 	cause := []error{syscall.EIO, durable.ErrNoSpace}[n%2]
@@ -134,9 +134,9 @@ func (o *ordeal) fail(w *world, n int, sticky, persisted bool) bool {
 	return true
 }
 
-// TestChaosConverges lets half of all requests go wrong, in every way that ends
-// soon, again and again, until the mirror is complete. What takes patience is
-// tested where time is simulated, in package upstream.
+// TestChaosConverges makes half of all requests fail, in every way that ends quickly, again
+// and again, until the mirror is complete. Faults that take time are tested with simulated
+// time, in package upstream.
 func TestChaosConverges(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()

@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// E11: a loose file that is not the crate any more does not enter a bundle.
+// E11: a loose file that is no longer the crate is not bundled.
 func TestE11DamagedLooseFileIsNotBundled(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)
@@ -34,7 +34,7 @@ func TestE11DamagedLooseFileIsNotBundled(t *testing.T) {
 	}
 }
 
-// E12: before a loose file goes its member is read back.
+// E12: a member is read back before its loose file is removed.
 func TestE12MemberIsReadBackBeforeTheLooseFileGoes(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)
@@ -64,7 +64,7 @@ func TestE12MemberIsReadBackBeforeTheLooseFileGoes(t *testing.T) {
 	if err := w.checkWhole(w.disk, nil); err != nil {
 		t.Error(err)
 	}
-	// Verification sees to it: the loose file goes into another bundle.
+	// Verification repairs it: the loose file is copied to another bundle.
 	if s, err := w.run(context.Background(), w.disk, func(c *Config) { c.VerifyExisting = true }); err != nil || !s.Complete(false) || s.Downloaded != 0 {
 		t.Errorf("verifying: %v, %+v", err, s.Counts)
 	}
@@ -96,8 +96,8 @@ func flip(t *testing.T, disk *durabletest.Mem, name string, offset int64) {
 	}
 }
 
-// E4, E14: a damaged member is found by hashing, a missing bundle by looking;
-// what they held is fetched again, into another bundle.
+// E4, E14: a damaged member is found by hashing, a missing bundle by looking; their crates
+// are downloaded again, into another bundle.
 func TestE14BundleMissingOrDamaged(t *testing.T) {
 	w := newBundled(t, small, 1<<20)
 	w.mustRun(nil)
@@ -167,7 +167,7 @@ func TestC13FolderOfBundlesCannotBeListed(t *testing.T) {
 	}
 }
 
-// E8: the catalog is a convenience. Lost, it is made of the bundles again.
+// E8: the catalog is only a convenience. If it is lost, it is rebuilt from the bundles.
 func TestE8CatalogLost(t *testing.T) {
 	w := newBundled(t, small, 1000)
 	w.mustRun(nil)
@@ -189,8 +189,7 @@ func TestE8CatalogLost(t *testing.T) {
 	}
 }
 
-// E15: what a bundle holds under a crate's name is nothing before the index has
-// named it.
+// E15: what a bundle holds under a crate's name counts only once the index names it.
 func TestE15ForeignMember(t *testing.T) {
 	w := newBundled(t, small, 1<<20)
 	b, err := bundle.Create(w.disk, bundle.FileName(0))
@@ -218,8 +217,8 @@ func TestE15ForeignMember(t *testing.T) {
 	}
 }
 
-// E15: two bundles hold the same crates, one of them damaged. With the catalog
-// lost, too, every crate is found where it is good, and nothing is fetched.
+// E15: two bundles hold the same crates, and one of them is damaged. Even with the catalog
+// lost, every crate is found where it is good, and nothing is downloaded.
 func TestE15OneOfTwoBundlesIsDamaged(t *testing.T) {
 	for _, damaged := range []string{"bundle-0000.tar.zst", "bundle-0001.tar.zst"} {
 		w := newBundled(t, small, 1<<20)

@@ -72,8 +72,8 @@ func TestC9CatalogFails(t *testing.T) {
 	}
 }
 
-// C19, C6: a file that is not the crate is not held, however it came about; it
-// is kept in quarantine.
+// C19, C6: a file that is not the crate is not held, whatever its origin; it is kept in
+// quarantine.
 func TestC19WrongFileThere(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)
@@ -103,7 +103,7 @@ func TestC19WrongFileThere(t *testing.T) {
 	}
 }
 
-// A file that a user removed is downloaded again, though its crate is unchanged.
+// A file that a user removed is downloaded again, although its crate is unchanged.
 func TestRemovedFileIsNoticed(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)
@@ -115,7 +115,7 @@ func TestRemovedFileIsNoticed(t *testing.T) {
 	}
 }
 
-// C18: what is no file under a crate's name costs that crate alone.
+// C18: something other than a file under a crate's name affects only that crate.
 func TestC18FolderInTheWay(t *testing.T) {
 	w := newWorld(t, parse(small))
 	if err := w.disk.MkdirAll(ox.LoosePath()); err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// A8: wrong bytes that were sent need no attention once the index names something else,
-// whether that is held, or there is nothing to hold any more; but not because a run broke
-// off, or was given a list alone.
+// A8: wrong bytes from upstream need no attention once the index names something else,
+// whether that is held or nothing is to be held any more; but not if a run broke off, or
+// had only a list.
 func TestA8EvidenceOfWhatIsNotAskedForAnyMore(t *testing.T) {
 	spec := simreg.MustParse("foo 1.0.0")[0]
 	for _, tt := range []struct {

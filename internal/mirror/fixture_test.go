@@ -42,13 +42,13 @@ type world struct {
 	bundle  *bundling    // nil: loose files
 	log     *slog.Logger // of the store; nil: none
 
-	vanished map[crate.ID]crate.Checksum // was published once
-	before   map[crate.ID]crate.Checksum // of what was published again, mirrored already
-	spoiled  map[crate.ID]bool           // damaged on purpose: no oracle looks at it
-	evidence []byte                      // what damage has left of foo 1.0.0, to be kept
+	vanished map[crate.ID]crate.Checksum // published once
+	before   map[crate.ID]crate.Checksum // of versions that were published again, and were mirrored before
+	spoiled  map[crate.ID]bool           // damaged on purpose: ignored by all oracles
+	evidence []byte                      // remains of the damaged foo 1.0.0, to be kept
 }
 
-// bundling is how a run of a world makes bundles, beside the loose files.
+// bundling configures the bundles of a run of a world.
 type bundling struct {
 	target int64
 	add    bool
@@ -76,7 +76,7 @@ func (w *world) writeIndex() {
 	}
 }
 
-// run mirrors once onto fsys, which is w.disk or something around it.
+// run mirrors once to fsys, which is w.disk or a wrapper of it.
 func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) (*Summary, error) {
 	w.t.Helper()
 	if err := fsys.MkdirAll(loose.StateDir); err != nil {
@@ -138,7 +138,7 @@ func (w *world) openStore(ctx context.Context, fsys durable.FS) (_ store.Store, 
 	return b, b.Close, nil
 }
 
-// mustRun mirrors once and wants everything held.
+// mustRun mirrors once and checks that everything is held.
 func (w *world) mustRun(change func(*Config)) *Summary {
 	w.t.Helper()
 	s, err := w.run(context.Background(), w.disk, change)
@@ -178,7 +178,7 @@ func (w *world) checkWhole(fsys durable.Reader, acknowledged map[crate.ID]bool) 
 	return nil
 }
 
-// was reports whether bytes are those of a version, or those that it had before.
+// was reports whether bytes are a version's current or earlier ones.
 func (w *world) was(id crate.ID, sum, want crate.Checksum) bool {
 	return sum == want || sum == w.before[id] && sum != crate.Checksum{}
 }
@@ -191,8 +191,7 @@ func (w *world) key(id crate.ID) crate.Key {
 	return crate.Key{ID: id, Checksum: sum}
 }
 
-// republish lets a version be deleted and published again. A mirror keeps what it
-// had.
+// republish deletes a version and publishes it again. A mirror keeps its earlier bytes.
 func (w *world) republish(id crate.ID) {
 	w.t.Helper()
 	sum, err := w.reg.Checksum(id)
@@ -209,7 +208,7 @@ func (w *world) all() []crate.ID {
 	return append(w.reg.IDs(), slices.Collect(maps.Keys(w.vanished))...)
 }
 
-// checksum is what the registry says, or once said, of a version.
+// checksum returns the registry's current or past checksum of a version.
 func (w *world) checksum(id crate.ID) (crate.Checksum, error) {
 	if sum, ok := w.vanished[id]; ok {
 		return sum, nil
@@ -217,7 +216,7 @@ func (w *world) checksum(id crate.ID) (crate.Checksum, error) {
 	return w.reg.Checksum(id)
 }
 
-// vanish takes a version from the registry. A mirror keeps it.
+// vanish removes a version from the registry. A mirror keeps it.
 func (w *world) vanish(id crate.ID) {
 	w.t.Helper()
 	sum, err := w.reg.Checksum(id)
@@ -313,12 +312,12 @@ func (w *world) damage(id crate.ID, data []byte) {
 	}
 }
 
-// urls is where a registry below base has its crates.
+// urls returns where a registry below base has its crates.
 func urls(base string) crate.URLTemplate {
 	return crate.CargoURLTemplate(base + "/{crate}/{crate}-{version}.crate")
 }
 
-// evidence is what is in quarantine.
+// quarantine yields the evidence in quarantine.
 func (w *world) quarantine() iter.Seq2[store.Evidence, error] {
 	return loose.OpenReadOnly(w.disk).Evidence()
 }

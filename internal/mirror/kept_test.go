@@ -30,7 +30,7 @@ func storages() map[string]*bundling {
 	return map[string]*bundling{"loose": nil, "only": {target: 1500}, "add": {target: 1500, add: true}}
 }
 
-// republished is a mirror of foo 1.0.0 with the bytes of now, and those of before.
+// republished is a mirror of foo 1.0.0 with its current and its earlier bytes.
 func republished(t *testing.T, b *bundling) (w *world, before crate.Key) {
 	t.Helper()
 	w = newWorld(t, parse(small))
@@ -148,14 +148,14 @@ func TestA8EarlierBytesInAnotherCase(t *testing.T) {
 	}
 }
 
-// fixedFetch gives out the same bytes whatever is asked for.
+// fixedFetch returns the same bytes for every request.
 type fixedFetch []byte
 
 func (f fixedFetch) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
 	return &upstream.Body{Data: f, Size: int64(len(f))}, upstream.Stats{Attempts: 1}, nil
 }
 
-// rowCatalog counts the rows that it gives out.
+// rowCatalog counts the rows that it returns.
 type rowCatalog struct {
 	*memCatalog
 	given atomic.Int64

@@ -263,7 +263,7 @@ func TestVerifyExisting(t *testing.T) {
 	}
 }
 
-// A lost catalog costs hashing, not fetching.
+// A lost catalog costs hashing, but no downloads.
 func TestLostCatalog(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)

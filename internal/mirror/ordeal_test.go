@@ -18,8 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// ordeal is a run that is cut off, or whose disk fails, at every one of its
-// operations.
+// ordeal is a run that is interrupted, or whose disk fails, at each of its operations.
 type ordeal struct {
 	name     string
 	bundle   *bundling
@@ -222,8 +221,7 @@ func (o *ordeal) run(w *world, fsys durable.FS) (*Summary, error) {
 	})
 }
 
-// wreck is a disk and a catalog as a power cut, a kill or a broken disk left
-// them.
+// wreck is a disk and a catalog as a power failure, a kill or a broken disk left them.
 type wreck struct {
 	at      string
 	disk    *durabletest.Mem
@@ -280,7 +278,7 @@ func (w *world) look(wr wreck) {
 	}
 }
 
-// inQuarantine wants the evidence to be there.
+// inQuarantine checks that the evidence is there.
 func (w *world) inQuarantine(wr wreck) {
 	w.t.Helper()
 	entries, _ := wr.disk.ReadDir("quarantine")
@@ -329,8 +327,7 @@ func (o *ordeal) recover(w *world, wr wreck) (fetched int64) {
 	return fetched
 }
 
-// checkComplete wants everything that is, or once was, published to be held, and
-// whole.
+// checkComplete checks that every current or past version is held and correct.
 func (w *world) checkComplete(at string) {
 	w.t.Helper()
 	held := w.catalog.held()

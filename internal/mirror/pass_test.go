@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// moody is an upstream that gives each version as often as it feels like.
+// moody is an upstream that delivers each version as often as its test wants.
 type moody struct {
 	w     *world
 	start time.Time
@@ -87,8 +87,8 @@ func inPasses(t *testing.T, text string, fails func(crate.ID, int) error, check 
 	})
 }
 
-// What upstream does not give at first is had in a later pass, over other
-// connections, and counts as nothing but downloaded.
+// Versions that upstream does not deliver at first are downloaded in a later pass, over
+// other connections, and count only as downloaded.
 func TestLaterPasses(t *testing.T) {
 	text := versions("foo", 30) + "\nbar 1.0.0"
 	bar := crate.ID{Name: "bar", Version: "1.0.0"}
@@ -135,7 +135,7 @@ func TestLaterPasses(t *testing.T) {
 	}
 }
 
-// What fails to the last is recorded once, as what it came to.
+// A version that fails in all passes is recorded once, with its last outcome.
 func TestLastPassFails(t *testing.T) {
 	text := versions("foo", 30) + "\nbar 1.0.0\nbaz 1.0.0"
 	inPasses(t, text, func(id crate.ID, call int) error {
@@ -190,7 +190,7 @@ func TestLaterPassesGiveUp(t *testing.T) {
 	}, nil)
 }
 
-// Stopped between passes, the run ends at once with what it has.
+// A run stopped between passes ends at once with what it has.
 func TestStoppedBetweenPasses(t *testing.T) {
 	inPasses(t, versions("foo", 30)+"\nbar 1.0.0", func(id crate.ID, _ int) error {
 		if id.Name == "bar" {

@@ -73,7 +73,7 @@ func TestEarlierBytesAreAskedForAgain(t *testing.T) {
 	w.wantSuperseded(id, w.bytesOf(id), before, was)
 }
 
-// staleFetch gives out the same bytes for foo 1.0.0, whatever is asked for.
+// staleFetch returns the same bytes of foo 1.0.0 for every request.
 type staleFetch struct {
 	Fetcher
 	data []byte

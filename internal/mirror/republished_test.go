@@ -17,7 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// bytesOf returns what upstream has of a version.
+// bytesOf returns upstream's bytes of a version.
 func (w *world) bytesOf(id crate.ID) []byte {
 	w.t.Helper()
 	data, err := w.reg.CrateBytes(id)
