@@ -1,34 +1,34 @@
-// Package work shares the tasks of a job out to any number of workers, over a bucket
-// that says what is done and a queue that says what to do next.
+// Package work distributes the tasks of a job to any number of workers, with a bucket that records
+// what is done and a queue that says what to do next.
 //
 // # Source of truth
 //
-// The bucket, never the queue: it may forget a task, give one out several times, or be
-// lost altogether. What is left of a job is what its tasks are, less what has a result;
-// the coordinator derives that again at any time, and gives out again what the queue
-// seems to have forgotten.
+// The bucket is the source of truth, never the queue, which may forget a task, hand it out several
+// times, or be lost altogether. The rest of a job is its tasks without those that have a result.
+// The coordinator can derive it at any time, and gives out tasks again that the queue seems to have
+// lost.
 //
 // Below work/JOB/ of the bucket:
 //
-//	tasks/ID.json     a task; ID is the SHA-256 of its bytes, so one task is there once
-//	job.json          the IDs of all tasks: from when it is there, there is a job
-//	results/ID.json   what became of a task
-//	aside/ID.json     why it was given up: no worker tries it again by itself
-//	done.json         what became of the job; all else may be removed then
+//	tasks/ID.json     a task; ID is the SHA-256 of its bytes, so it exists once
+//	job.json          the IDs of all tasks; the job exists once this does
+//	results/ID.json   the result of a task
+//	aside/ID.json     why it was given up: no worker tries it again
+//	done.json         the outcome of the job; the rest may be removed then
 //
-// All of them are put if absent: of several results of one task the first one counts.
-// JOB is the kind of the job, "-", and when it was planned: Unix time in milliseconds, thirteen digits.
+// All objects are stored only if absent: of several results of a task the first one counts. JOB is
+// the kind of the job, "-", and the time of planning: Unix time in milliseconds, thirteen digits.
 //
 // # A task
 //
-// A worker takes a task from the queue, does it, makes the result durable in the bucket,
-// and only then acknowledges. While it works it says so; one that is silent for the
-// queue's wait is taken for dead, and the task goes to another. If it was merely asleep,
-// both may end it: so a task must have the same result whichever worker does it, and how
-// often, and what it stores beside its result is stored if absent, too.
+// A worker takes a task from the queue, does it, makes the result durable in the bucket, and only
+// then acknowledges it. Meanwhile it sends signs of life; after a silence as long as the queue's
+// wait it is considered dead, and the task goes to another worker. If it was only suspended, both
+// may complete the task. So a task must have the same result whichever worker does it, and however
+// often, and other objects of a task are stored only if absent, too.
 //
-// A task that fails is given out again after a pause, [Worker].Attempts times in all. Then
-// it is set aside, so that one that kills its workers does not kill all of them.
+// A failed task is handed out again after a pause, [Worker].Attempts times in all. Then it is set
+// aside, so that a task that kills its workers does not kill all of them.
 package work
 
 import (
@@ -41,12 +41,12 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Bounds. The bucket and the queue are untrusted.
+// Limits. The bucket and the queue are untrusted.
 const (
 	MaxTasks  = 100_000  // of a job
 	MaxObject = 16 << 20 // of a task, a result or a list of tasks, in bytes
-	maxMark   = 64 << 10 // of what says why a task was set aside
-	maxWhy    = 8 << 10  // of the error in it; a byte may become six in JSON
+	maxMark   = 64 << 10 // of the object that says why a task was set aside
+	maxWhy    = 8 << 10  // of the error in it; JSON may need six bytes for one
 )
 
 // Ref names a task.
@@ -60,7 +60,7 @@ var (
 	taskID  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// ParseRef reads what String has written, or refuses it.
+// ParseRef parses the output of String.
 func ParseRef(s string) (Ref, error) {
 	job, task, _ := strings.Cut(s, "/")
 	if !jobName.MatchString(job) || !taskID.MatchString(task) {
@@ -71,7 +71,7 @@ func ParseRef(s string) (Ref, error) {
 
 func (r Ref) String() string { return r.Job + "/" + r.Task }
 
-// Kind is what the job is about.
+// Kind returns the kind of the job.
 func (r Ref) Kind() string { return kindOf(r.Job) }
 
 func kindOf(job string) string {
@@ -79,10 +79,10 @@ func kindOf(job string) string {
 	return kind
 }
 
-// JobName is that of a job that is planned at a time.
+// JobName returns the name of a job planned at a time.
 func JobName(kind string, at time.Time) string { return fmt.Sprintf("%s-%013d", kind, at.UnixMilli()) }
 
-// Job is a job, as job.json says.
+// Job is the content of job.json.
 type Job struct {
 	Tasks   []string  `json:"tasks"` // their IDs
 	Created time.Time `json:"created"`
@@ -115,5 +115,5 @@ type Mark struct {
 	Time     time.Time `json:"time"`
 }
 
-// ErrNoQueue: the queue is not there, or not any more.
+// ErrNoQueue means that the queue does not exist, or no longer does.
 var ErrNoQueue = errors.New("the queue is not there")

@@ -12,9 +12,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// Doer does a task and returns its result. It may be called concurrently, by others too,
-// for the same task: what it stores must be the same whichever worker stored it. An error
-// means that the task must be tried again; what is wrong with the mirror is part of a
+// Doer does a task and returns its result. It may be called concurrently, even by others
+// for the same task: whatever it stores must be the same, whichever worker stored it. An
+// error means that the task must be tried again; problems of the mirror are part of the
 // result.
 type Doer func(ctx context.Context, task []byte) (result []byte, err error)
 
@@ -23,11 +23,11 @@ type Worker struct {
 	Bucket   bucket.Bucket
 	Queue    Queue
 	Do       map[string]Doer // by the kind of the job
-	Name     string          // for people
+	Name     string          // for people to identify it
 	Jobs     int             // tasks at a time; default 1
-	Attempts int             // after which a task is set aside; default 4
+	Attempts int             // number of attempts before a task is set aside; default 4
 	Grace    time.Duration   // for tasks in flight when the worker is stopped; default 20 s
-	Pause    time.Duration   // before a task that failed is given out again, times the attempt; default 5 s
+	Pause    time.Duration   // before a failed task is handed out again, times the attempt; default 5 s
 	Metrics  *Metrics        // default: not counted
 	Log      *slog.Logger    // default: none
 }
@@ -54,8 +54,8 @@ func (w Worker) withDefaults() Worker {
 	return w
 }
 
-// Run works until ctx ends: then no task is begun, those in flight have Worker.Grace to
-// end, and what is not done by then is given back. It returns ctx's cause.
+// Run works until ctx ends: then it begins no task, gives those in flight Worker.Grace to
+// finish, and returns the rest to the queue. It returns ctx's cause.
 func (w Worker) Run(ctx context.Context) error {
 	w = w.withDefaults()
 	working, stop := graceful(ctx, w.Grace)
@@ -68,7 +68,7 @@ func (w Worker) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// graceful is a context that ends a while after ctx does.
+// graceful returns a context that ends some time after ctx.
 func graceful(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -77,7 +77,7 @@ func graceful(ctx context.Context, grace time.Duration) (context.Context, contex
 	return late, func() { stop(); cancel(nil) }
 }
 
-// lost is how long a worker waits that has no queue.
+// lost is how long a worker without a queue waits.
 const lost = 2 * time.Second
 
 func (w *Worker) loop(ctx, working context.Context) {
@@ -96,7 +96,7 @@ func (w *Worker) loop(ctx, working context.Context) {
 	}
 }
 
-// handle does what a task needs, and tells the queue what became of it.
+// handle does a task, and reports its outcome to the queue.
 func (w *Worker) handle(ctx context.Context, taken Taken) {
 	ref, err := taken.Task()
 	if err != nil {
@@ -127,8 +127,8 @@ func (w *Worker) handle(ctx context.Context, taken Taken) {
 	w.setAside(ctx, ref, taken, err)
 }
 
-// told: a queue that did not hear the outcome of a task gives it out again, and its next
-// worker finds the result.
+// told logs an error of the queue: a queue that did not receive the outcome of a task hands
+// it out again, and its next worker finds the result.
 func (w *Worker) told(err error) {
 	if err != nil {
 		w.Log.Debug("the queue did not hear what became of a task", "err", err)
@@ -148,10 +148,10 @@ func (w *Worker) setAside(ctx context.Context, ref Ref, taken Taken, why error) 
 	w.told(taken.Done(ctx))
 }
 
-// errKills: no worker that took the task ever ended it.
+// errKills means that no worker has ever completed the task.
 var errKills = errors.New("no worker that took it came to its end: it may need more memory or disk than they have")
 
-// attempt makes the result of a task durable. An error means that there is none.
+// attempt makes the result of a task durable. An error means that there is no result.
 func (w *Worker) attempt(ctx context.Context, ref Ref, taken Taken) error {
 	b := Board{w.Bucket, ref.Job}
 	settled, err := b.Settled(ctx, ref.Task)
@@ -167,7 +167,7 @@ func (w *Worker) attempt(ctx context.Context, ref Ref, taken Taken) error {
 	}
 	task, err := b.Task(ctx, ref.Task)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // the job has ended, and was cleaned up
+		return nil // the job has ended, and was removed
 	}
 	if err != nil {
 		return err
@@ -184,9 +184,9 @@ func (w *Worker) attempt(ctx context.Context, ref Ref, taken Taken) error {
 	return err
 }
 
-// sayAlive tells the queue that a task is being worked on until stop is called.
+// sayAlive reports to the queue that a task is being worked on, until stop is called.
 func (w *Worker) sayAlive(taken Taken) (stop func()) {
-	const often = 3 // times in the wait of the queue
+	const often = 3 // times per wait of the queue
 	ticker, end := time.NewTicker(max(w.Queue.Wait()/often, time.Millisecond)), make(chan struct{})
 	go func() {
 		for {

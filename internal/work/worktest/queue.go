@@ -1,4 +1,4 @@
-// Package worktest is a queue in memory for tests of jobs.
+// Package worktest is a work queue in memory for tests of jobs.
 package worktest
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
-// Queue is a work.Queue of one process. Its zero value is empty.
+// Queue is a work.Queue for one process. Its zero value is empty.
 type Queue struct {
 	mu      sync.Mutex // guards what follows
 	waiting []message
