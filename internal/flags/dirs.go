@@ -11,9 +11,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 )
 
-// Dirs are the folders of a mirror, for the everyday commands: -mirror is the folder that
-// has all of them under v1.1.0's names, and each has a flag for users who keep it
-// elsewhere.
+// Dirs has the flags that name the folders of a mirror. -mirror is the folder that contains
+// all of them, under the names that v1.1.0 used. Each folder also has its own flag, for users
+// who keep it elsewhere.
 type Dirs struct{ home.Dirs }
 
 // Flags returns the flags.
@@ -48,7 +48,7 @@ func DefaultMirror() string {
 
 // Fill sets the folders that no flag has set.
 func (d *Dirs) Fill() {
-	if d.Crates != "" && d.Root == DefaultMirror() { // not in a home folder that has no mirror
+	if d.Crates != "" && d.Root == DefaultMirror() { // write nothing to a default mirror that may not exist
 		d.Manifest = cmp.Or(d.Manifest, filepath.Join(d.Crates, "..", home.ManifestName))
 		d.Statements = cmp.Or(d.Statements, filepath.Join(d.Crates, "..", home.StatementsName))
 	}

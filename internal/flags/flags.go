@@ -1,7 +1,7 @@
-// Package flags defines flags that commands share: a struct for each group, with the
-// methods Flags, which returns them for the parser, Check, which rejects invalid values
-// before anything is touched, and one that makes the configuration of the package that they
-// are about. Flags of a single command are in package cli.
+// Package flags defines the flags that several commands share, with a struct for each group.
+// Its method Flags returns the flags for the parser. Check rejects invalid values before
+// anything is changed. Another method makes the configuration of the package that uses the
+// values. Flags of a single command are in package cli.
 package flags
 
 import (
@@ -11,26 +11,28 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// UsageError reports wrong usage: exit code 2, with the usage line.
+// A UsageError says that flags or arguments are wrong. The program prints the command's usage
+// line and exits with code 2.
 type UsageError struct {
-	Cmd *cli.Command // nil until it is known
+	Cmd *cli.Command // nil until the command is known
 	Err error
 }
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Usagef returns a *UsageError.
+// Usagef returns a *UsageError; its arguments are those of fmt.Errorf.
 func Usagef(format string, args ...any) error {
 	return &UsageError{Err: fmt.Errorf(format, args...)}
 }
 
-// Emptyf returns the error of a selection that selects nothing.
+// Emptyf returns a *UsageError for a selection that selects nothing, with a hint to
+// -allow-empty.
 func Emptyf(format string, args ...any) error {
 	return Usagef(format+"; if an empty choice is meant, give -allow-empty", args...)
 }
 
-// Titles of the groups of flags in the help of commands; flags without one are "Options".
+// Titles of the groups of flags in the help; flags without a title are under "Options".
 const (
 	folders  = "Folders"
 	theIndex = "Index"
@@ -41,7 +43,7 @@ const (
 	logging  = "Log and progress"
 )
 
-// under puts flags under a title.
+// under sets the title of flags, and returns them.
 func under(title string, list ...cli.Flag) []cli.Flag {
 	for _, f := range list {
 		if c, ok := f.(cli.CategorizableFlag); ok {
@@ -61,8 +63,8 @@ func IndexDir(to *string, usage string) cli.Flag {
 	return &cli.StringFlag{Name: "index-dir", Usage: usage, Destination: to, TakesFile: true}
 }
 
-// MaxDuration is the time after which a run stops, for the next one to resume; 0: when all
-// is done.
+// MaxDuration is the time after which a run stops; the next run resumes there. 0 means no
+// limit.
 type MaxDuration time.Duration
 
 // Flag returns -max-duration.

@@ -22,17 +22,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Following brings an index what a sparse one has.
+// A Following updates the mirror's index from a sparse index, round by round.
 type Following struct {
 	observer sparse.Observer
 	source   *IndexSource
 	open     func() (*upstream.Client, error)
-	tag      string // of the feed that was read last
+	tag      string // ETag of the feed when it was last read
 }
 
-// Follow returns what follows the sparse index. Each look has a client of its own: what
-// stopped one is no reason not to look again. Of a part of the index it asks for that
-// alone, and for parallel files at a time.
+// Follow returns a Following of the sparse index, which requests up to parallel files at a
+// time, and only those of part. Each round opens a new client, because a client that has
+// stopped after errors would fail in all later rounds.
 func (s *IndexSource) Follow(open func() (*upstream.Client, error), part *Part, parallel int, log *slog.Logger) *Following {
 	return &Following{
 		source: s, open: open,
@@ -40,7 +40,7 @@ func (s *IndexSource) Follow(open func() (*upstream.Client, error), part *Part, 
 	}
 }
 
-// Bring is for clone.Config.Carried.
+// Bring updates the index repository in gitDir. It is a clone.Config.Carried.
 func (f *Following) Bring(ctx context.Context, work *git.Porcelain, gitDir string) (err error) {
 	up, err := f.open()
 	if err != nil {
@@ -77,12 +77,13 @@ func (f *Following) readFeed(ctx context.Context, up *upstream.Client) (feed.Fee
 	return feed.ReadRSS(bytes.NewReader(answer.Body))
 }
 
-// peerEvery is how often a peer is asked whether its feed is another one, which costs it
-// next to nothing, while the next round is yet to come.
+// peerEvery is how often to ask a peer, between rounds, whether its feed has changed. The
+// request is conditional and costs the peer almost nothing.
 const peerEvery = 5 * time.Second
 
-// Early returns what waits until the feed of a peer is another one; nil if there is no
-// peer: feeds of others are read once a round. A round comes every so often.
+// Early returns a function that waits until the feed of the peer changes, or ctx ends, so
+// that a round can start early; every is the time between rounds. Without a peer it returns
+// nil: other feeds are read only once in each round.
 func (f *Following) Early(every time.Duration) func(ctx context.Context) {
 	if !f.source.peer {
 		return nil
@@ -107,7 +108,7 @@ func (f *Following) Early(every time.Duration) func(ctx context.Context) {
 	}
 }
 
-// isAnother reports whether the feed is another than the one that was read.
+// isAnother reports whether the feed has changed since it was last read.
 func (f *Following) isAnother(ctx context.Context, up *upstream.Client) bool {
 	if f.tag == "" {
 		return false
@@ -120,7 +121,8 @@ func (f *Following) isAnother(ctx context.Context, up *upstream.Client) bool {
 	return answer.Status == http.StatusOK && answer.Header.Get("ETag") != f.tag
 }
 
-// eachListed calls fn for the names in a list, of whatever kind it is.
+// eachListed calls fn with each name in file: the folder of an index, a database dump, or a
+// list of lines. It returns the time at which a dump was made.
 func eachListed(ctx context.Context, file string, fn func(string) error) (made time.Time, err error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -146,7 +148,8 @@ func eachListed(ctx context.Context, file string, fn func(string) error) (made t
 	return made, err
 }
 
-// Doubt returns what is the verdict on what the last look could not find out.
+// Doubt returns a function that returns a verdict if the last round could not find out
+// whether the index is complete.
 func (f *Following) Doubt(allowMissing bool, log *slog.Logger) func() error {
 	return func() error {
 		r := f.observer.Last()

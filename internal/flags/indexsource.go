@@ -17,12 +17,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/locate"
 )
 
-// IndexSource is where the index comes from: a git repository, or a sparse index and
-// what names its crates.
+// IndexSource holds the flags that say where the index comes from: a git repository, or a
+// sparse index and the sources of its crates' names.
 type IndexSource struct {
 	URL     string
 	changes []string
-	every   time.Duration // in what time everything is asked for
+	every   time.Duration // time in which every index file is requested once
 
 	feed  string // URL
 	peer  bool   // the feed is that of a mirror of ours
@@ -30,10 +30,10 @@ type IndexSource struct {
 	lists []string
 }
 
-// cratesIOFeed is what "rss" stands for.
+// cratesIOFeed is the URL for which "rss" stands.
 const cratesIOFeed = "https://static.crates.io/rss/updates.xml"
 
-// Flags are the flags.
+// Flags returns the flags.
 func (s *IndexSource) Flags() []cli.Flag {
 	return under(theIndex,
 		&cli.StringFlag{Name: "index-url", Usage: "update the index from `URL`: a git repository by https, ssh, git, http or file, or sparse+https://HOST/PATH/ (default: where it was cloned from, or " + index.DefaultURL + ")", Destination: &s.URL},
@@ -48,7 +48,7 @@ func (s *IndexSource) Sparse() bool { return sparse.IsURL(s.URL) }
 // Given reports whether a flag was given.
 func (s *IndexSource) Given() bool { return s.URL != "" || len(s.changes) > 0 }
 
-// Check refuses invalid values and combinations.
+// Check rejects invalid values and combinations.
 func (s *IndexSource) Check() error {
 	if !s.Sparse() {
 		if len(s.changes) > 0 {
@@ -70,14 +70,15 @@ func (s *IndexSource) Check() error {
 	return nil
 }
 
-// Locate finds the index of a mirror that -index-url names as a whole.
+// Locate replaces the URL by that of the index if -index-url is the root of a mirror.
 func (s *IndexSource) Locate(ctx context.Context) (err error) {
 	s.URL, err = LocateIndex(ctx, s.URL)
 	return err
 }
 
-// LocateIndex is the URL of the index that an -index-url names: below one of a whole mirror
-// its index for git. Errors: that of a usage which says what to write; the context's.
+// LocateIndex returns the URL of the index that -index-url names: if given is the root of a
+// mirror, its git index, otherwise given itself. Errors: *UsageError, which says what to
+// write instead, and those of ctx.
 func LocateIndex(ctx context.Context, given string) (string, error) {
 	if !locate.IsRoot(given) {
 		return given, nil
@@ -89,10 +90,10 @@ func LocateIndex(ctx context.Context, given string) (string, error) {
 	return cmp.Or(url, given), err
 }
 
-// minFullEvery keeps a slip of the hand from becoming a nuisance upstream.
+// minFullEvery is the minimum of -index-full-every: a mistyped unit must not flood upstream.
 const minFullEvery = time.Minute
 
-// add takes a source of changes.
+// add parses a value of -index-changes.
 func (s *IndexSource) add(source string) error {
 	if url, ok := gitURL(source); ok {
 		if _, err := git.TransportURL(url); err != nil {
@@ -111,14 +112,15 @@ func (s *IndexSource) add(source string) error {
 		s.feed, s.peer = url, strings.HasSuffix(source, "/")
 		return nil
 	}
-	if _, err := os.Stat(source); err != nil { // seen before anything is touched
+	if _, err := os.Stat(source); err != nil { // report it before anything is changed
 		return Usagef("-index-changes: %w", err)
 	}
 	s.lists = append(s.lists, source)
 	return nil
 }
 
-// gitURL is the URL of a repository, if a source is one: what is there as a folder is a list.
+// gitURL returns the URL of the git repository that a source names, and whether it names
+// one. A path that ends in .git is not one, but the folder of an index.
 func gitURL(source string) (string, bool) {
 	if url, ok := strings.CutPrefix(source, "git+"); ok {
 		return url, true
@@ -126,7 +128,8 @@ func gitURL(source string) (string, bool) {
 	return source, strings.HasSuffix(source, ".git") && strings.Contains(source, "://")
 }
 
-// FeedURL is the URL of a feed, if a source is one or has one.
+// FeedURL returns the URL of the feed that a source names, and whether it names one. A URL
+// that ends in a slash is a mirror, which has a feed.
 func FeedURL(source string) (string, bool) {
 	switch {
 	case source == "rss":

@@ -11,13 +11,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 )
 
-// Listen is the address of a command's admin endpoints; empty: none.
+// Listen is the address of a command's admin endpoints. If it is empty, there are none.
 type Listen struct {
 	flag  string
 	Addr  string
 	given bool // by the user
-	// Needed says that the process runs for as long as it is watched: it does not start if
-	// it cannot listen on an address that the user has given.
+	// Needed says that the process keeps running and is monitored: it does not start if it
+	// cannot listen on an address that the user has given.
 	Needed bool
 }
 
@@ -32,8 +32,9 @@ func (l *Listen) Flag(name, addr string) cli.Flag {
 	}
 }
 
-// Serve serves the admin endpoints of a command until stop is called. If the default port
-// is taken, the run continues without: Prometheus itself uses 9090.
+// Serve serves the admin endpoints of a command until stop is called. If the port is in use,
+// it only logs a warning, because Prometheus itself uses the default, 9090. It returns an
+// error if Needed is set and the user has given the address.
 func (l *Listen) Serve(h http.Handler, log *slog.Logger) (stop func(), err error) {
 	none := func() {}
 	if l.Addr == "" {

@@ -13,7 +13,7 @@ import (
 
 // Log has the flags of the log.
 type Log struct {
-	Format, Level string // Format "": sentences on a terminal, text elsewhere
+	Format, Level string // empty Format: sentences on a terminal, otherwise text
 	Quiet         bool
 }
 
@@ -41,7 +41,7 @@ func (cfg *Log) Check() error {
 // ForPeople reports whether the log on w is written in sentences.
 func (cfg *Log) ForPeople(w io.Writer) bool { return cfg.Format == "" && console.IsTerminal(w) }
 
-// seconds has durations be numbers of seconds in JSON, where slog writes nanoseconds.
+// seconds makes slog write durations in JSON as seconds, not nanoseconds.
 func seconds(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.Float64Value(a.Value.Duration().Seconds())
@@ -49,9 +49,9 @@ func seconds(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Logger returns a logger that writes to w. Check must have succeeded. It also receives
-// what the standard library logs, as debug lines (net/http reports strange answers, with
-// their bytes).
+// Logger returns a logger that writes to w. Check must have succeeded. Logger also sends the
+// log of the standard library to w, at level debug, because net/http logs unexpected
+// responses with their bytes.
 func (cfg *Log) Logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Level))

@@ -2,8 +2,8 @@ package flags
 
 import "strings"
 
-// NamedFile reads [NAME=]FILE; name is empty if there is none. What is before a "=" and
-// could be of a path is no name.
+// NamedFile parses [NAME=]FILE. The name is empty if there is none, or if the text before
+// "=" contains "/", "\" or "." and so belongs to a path.
 func NamedFile(arg string) (name, file string) {
 	name, file, named := strings.Cut(arg, "=")
 	if !named || strings.ContainsAny(name, `/\.`) {

@@ -28,12 +28,12 @@ type Net struct {
 	tlsTimeout          time.Duration
 	allowHosts          []string
 	tokenFiles          []string          // [HOST=]FILE
-	token               string            // Check reads the token, out of the file or the environment
-	tokens              map[string]string // those of single hosts
+	token               string            // for upstream; Check reads it from a file or the environment
+	tokens              map[string]string // by host; Check reads them
 	maxRate             string
 	maxRequests         float64
 	rates               *upstream.Rates
-	Stall               time.Duration // no flag: the demo is in a hurry
+	Stall               time.Duration // no flag; the demo sets it to be faster
 }
 
 // Flags returns the flags.
@@ -98,8 +98,8 @@ func (cfg *Net) Check() error {
 	return cfg.readTokens()
 }
 
-// minRate is the least -max-rate, bytes a second: below it files would not come before
-// connections are given up.
+// minRate is the minimum of -max-rate, in bytes per second: at lower rates connections time
+// out before files are complete.
 const minRate = 1 << 10
 
 // MaxConcurrency keeps a typing error from becoming an attack on upstream.
@@ -117,12 +117,12 @@ func (cfg *Net) Client(userAgent string) upstream.Config {
 	}
 }
 
-// FitOpenFiles lowers the concurrency to what the limit of open files allows: a connection
-// and a file per download, and some for everything else: the catalog, the index, bundles
-// (C15).
+// FitOpenFiles lowers the concurrency to fit the limit of open files: each download needs a
+// connection and a file, and the catalog, the index and bundles need some more (C15). It
+// returns an error if the limit is too low for a single download.
 func (cfg *Net) FitOpenFiles(log *slog.Logger) error {
-	// Folders that are opened on the way to a file, index files being read,
-	// bundles that are read from, and what the database keeps open.
+	// Folders opened on the way to a file, index files and bundles being read, and the files
+	// of the database.
 	others := 48 + 14*runtime.GOMAXPROCS(0)
 	limit := admin.OpenFiles()
 	if limit < 0 {

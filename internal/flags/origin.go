@@ -16,17 +16,17 @@ import (
 
 // Origin says where crate files are: according to a flag, or the index.
 type Origin struct {
-	Base string // -crates-base-url: a URL, a template, "auto", or empty if it is not given
+	Base string // first -crates-base-url: a URL, a template, Auto, or empty if not given
 
-	given   []string            // -crates-base-url, in order
-	located bool                // those of given that name a whole were asked
-	Others  []crate.URLTemplate // where else, in order of preference
+	given   []string            // all values of -crates-base-url, in order
+	located bool                // roots of mirrors in given are resolved
+	Others  []crate.URLTemplate // further values, in order of preference
 
 	URLs    crate.URLTemplate
-	Guarded bool // the index alone names the host: it may not be in a private network
+	Guarded bool // only the index names the host, which must not be in a private network
 }
 
-// Auto is the -crates-base-url that trusts the index.
+// Auto is the value of -crates-base-url that trusts the index to name any host.
 const Auto = "auto"
 
 const originDefault = crate.CratesIO + ", or auto for the index of another registry, but not in a private network"
@@ -88,7 +88,7 @@ func (o *Origin) Resolve(ctx context.Context, ix *index.Index, log *slog.Logger)
 	return nil
 }
 
-// locate finds the crates of what is named as a whole, once.
+// locate replaces roots of mirrors by the URLs of their crates, once.
 func (o *Origin) locate(ctx context.Context, log *slog.Logger) error {
 	for n, given := range o.given {
 		urls := &o.URLs
@@ -127,7 +127,8 @@ func (o *Origin) ResolveIn(ctx context.Context, dir string, log *slog.Logger) er
 	return o.Resolve(ctx, ix, log)
 }
 
-// checkToken refuses a token without a host to send it to.
+// checkToken rejects a token if no flag names the host to send it to, or if the URL already
+// has a user.
 func (o *Origin) checkToken(net *Net) error {
 	switch {
 	case net.token == "":
@@ -140,7 +141,8 @@ func (o *Origin) checkToken(net *Net) error {
 	return nil
 }
 
-// ofIndex is where another registry than crates.io has its crates.
+// ofIndex returns where crates are according to the index, or the zero template if it is
+// that of crates.io. Errors: fs.ErrNotExist if there is no index.
 func ofIndex(ctx context.Context, ix *index.Index) (none crate.URLTemplate, err error) {
 	if ix == nil {
 		return none, fmt.Errorf("there is no index: %w", fs.ErrNotExist)

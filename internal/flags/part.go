@@ -26,14 +26,14 @@ import (
 type Part struct {
 	crates    string
 	lockfiles []string
-	sources   []string // of lock files
+	sources   []string // accepted registries of packages in lock files
 	closure   bool
 	features  string
 	latest    string
 
 	AllowEmpty bool
 
-	newest int // latest as a number, after check; 0: all
+	newest int // parsed latest, 0 = all; Check sets it
 }
 
 // Flags returns the flags.
@@ -75,7 +75,7 @@ func (cfg *Part) Check() error {
 		files = append(files, cfg.crates)
 	}
 	for _, name := range files {
-		if _, err := os.Stat(name); err != nil { // seen before the mirror is touched
+		if _, err := os.Stat(name); err != nil { // report it before the mirror is changed
 			return Usagef("-crates or -lockfile: %w", err)
 		}
 	}
@@ -87,8 +87,8 @@ func (cfg *Part) Chooses() bool {
 	return cfg.crates != "" || len(cfg.lockfiles) > 0 || cfg.newest > 0
 }
 
-// Source returns a source of the selected part of the index. The selection has then decided
-// about yanked versions: those of a lock file are always included.
+// Source returns a source of the selected part of the index, with yanked versions if yanked
+// is true. Yanked versions in a lock file are always included.
 func (cfg *Part) Source(ctx context.Context, ix *index.Index, sums plan.Checksums, yanked bool, show *console.Display, log *slog.Logger) (plan.Source, error) {
 	if !cfg.Chooses() {
 		return plan.FromIndex(ix, sums), nil
@@ -103,11 +103,11 @@ func (cfg *Part) Source(ctx context.Context, ix *index.Index, sums plan.Checksum
 // Chosen is the selected part of an index.
 type Chosen struct {
 	plan.Choice
-	Versions int64           // how many, where that is known
-	Bad      []plan.BadEntry // what was asked for in vain
+	Versions int64           // number of versions; 0 if unknown
+	Bad      []plan.BadEntry // requested entries that the index does not have
 }
 
-// Choice selects a part of the index. Call it only if cfg.Chooses.
+// Choice computes the selected part of the index. Call it only if Chooses returns true.
 func (cfg *Part) Choice(ctx context.Context, ix *index.Index, yanked bool, show *console.Display, log *slog.Logger) (*Chosen, error) {
 	if cfg.crates == "" && len(cfg.lockfiles) == 0 {
 		return &Chosen{Choice: closure.Latest{N: cfg.newest, Yanked: yanked}}, nil
@@ -133,8 +133,8 @@ func (cfg *Part) Choice(ctx context.Context, ix *index.Index, yanked bool, show 
 	return &Chosen{set, int64(set.Versions), badEntries(append(problems, set.Problems...))}, nil
 }
 
-// wishes reads the files. A file that selects nothing is a mistake rather than a wish for
-// an empty mirror.
+// wishes reads the files. A file that selects nothing is probably a mistake: without
+// -allow-empty it is a *UsageError.
 func (cfg *Part) wishes(ctx context.Context, ix *index.Index, log *slog.Logger) (w closure.Wishes, problems []closure.Problem, err error) {
 	if cfg.crates != "" {
 		err := ReadText(cfg.crates, func(r io.Reader) (err error) {
@@ -165,8 +165,7 @@ func (cfg *Part) wishes(ctx context.Context, ix *index.Index, log *slog.Logger) 
 	return w, problems, nil
 }
 
-// names are the crates that the files name, whatever an index has of them; none
-// without them.
+// names returns the names of the crates in the files, whether or not an index has them.
 func (cfg *Part) names(context.Context) (names []string, err error) {
 	if cfg.crates != "" {
 		err = ReadText(cfg.crates, func(r io.Reader) error {
@@ -194,7 +193,7 @@ func (cfg *Part) names(context.Context) (names []string, err error) {
 	return names, err
 }
 
-// readLock reads a lock file and says what of it is left out.
+// readLock reads a lock file and logs which of its packages are left out.
 func (cfg *Part) readLock(ctx context.Context, name string, ix *index.Index, log *slog.Logger) (lock *closure.Lock, err error) {
 	err = ReadText(name, func(r io.Reader) (err error) {
 		lock, err = closure.ReadLock(r, name, cfg.sources...)
@@ -213,8 +212,8 @@ func (cfg *Part) readLock(ctx context.Context, name string, ix *index.Index, log
 	return lock, cfg.leaveOut(lock, name, log)
 }
 
-// leaveOut reports the registries whose packages are left out, and refuses a lock
-// file that has no others.
+// leaveOut logs the registries whose packages are left out, and rejects a lock file without
+// other packages.
 func (cfg *Part) leaveOut(lock *closure.Lock, name string, log *slog.Logger) error {
 	foreign := slices.DeleteFunc(lock.LeftOut(), func(s closure.Source) bool { return !s.Registry() })
 	more := len(foreign) - maxUnmet
@@ -235,7 +234,7 @@ func (cfg *Part) leaveOut(lock *closure.Lock, name string, log *slog.Logger) err
 	return nil
 }
 
-// leftOut says how much is left out with a source, and what takes it.
+// leftOut describes the packages of a source that are left out, and the flag to include them.
 func leftOut(s closure.Source) string {
 	text := fmt.Sprintf("%s of %s", human.Count(int64(s.Packages)), human.Printable(s.URL))
 	if s.Same == 0 {
@@ -251,10 +250,10 @@ func badEntries(problems []closure.Problem) (bad []plan.BadEntry) {
 	return bad
 }
 
-// maxUnmet bounds the warnings of one kind.
+// maxUnmet is the maximum number of warnings of one kind.
 const maxUnmet = 20
 
-// warnUnmet reports what no mirror can satisfy.
+// warnUnmet logs dependencies that no version in the index satisfies.
 func warnUnmet(log *slog.Logger, unmet []error) {
 	for _, err := range unmet[:min(len(unmet), maxUnmet)] {
 		log.Warn("a dependency that cargo cannot resolve: nothing in the index satisfies it", "err", err)
@@ -264,7 +263,7 @@ func warnUnmet(log *slog.Logger, unmet []error) {
 	}
 }
 
-// choosing is the state of a closure.
+// choosing returns a function that returns the progress of a closure for the display.
 func choosing(p *closure.Progress) func() console.State {
 	return func() console.State {
 		crates, versions := p.Crates.Load(), p.Versions.Load()

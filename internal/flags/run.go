@@ -15,7 +15,7 @@ import (
 // Run has the settings that mirroring commands share: where crates come from, how they are
 // stored, who is notified. Each command has its own flags for the folders.
 type Run struct {
-	Home              home.Dirs // its index is not used: a source names the crates
+	Home              home.Dirs // without the index: a plan.Source names the crates
 	Origin            Origin
 	VerifyExisting    bool
 	newsOnly          bool
@@ -23,8 +23,8 @@ type Run struct {
 	AcceptShrink      bool
 	acceptRepublished string
 	SecondPass        time.Duration
-	NewCatalog        bool  // no flag: reindex
-	Shard             Shard // its flag is of those commands alone that have one
+	NewCatalog        bool  // no flag; reindex sets it
+	Shard             Shard // its flag is not in Flags: few commands have it
 	Durability        Durability
 	Bundle            bool
 	BundleMode        string
@@ -56,15 +56,15 @@ func (cfg *Run) Flags() []cli.Flag {
 	return append(list, cfg.Progress.Flags()...)
 }
 
-// UsualSecondPass is long enough for a cache or a machine of a CDN to recover,
-// and with the third pass a minute later for most restarts.
+// UsualSecondPass is the default of -second-pass. It is long enough for a cache or server of
+// a CDN to recover; the third pass, a minute later, is late enough for most restarts.
 const UsualSecondPass = 5 * time.Second
 
 var acceptances = map[string]plan.AcceptRepublished{
 	"vanished": plan.AcceptVanished, "never": plan.AcceptNever, "always": plan.AcceptAlways,
 }
 
-// Check rejects invalid values and combinations, before anything is touched.
+// Check rejects invalid values and combinations, before anything is changed.
 func (cfg *Run) Check() error {
 	if cfg.BundleMode != "only" && cfg.BundleMode != "add" {
 		return Usagef("-bundle-mode %q is neither only nor add", cfg.BundleMode)
@@ -87,7 +87,7 @@ func (cfg *Run) Check() error {
 	return errors.Join(CheckUpstream(&cfg.Origin, &cfg.Net), cfg.Log.Check(), cfg.Progress.Check())
 }
 
-// Job returns the configuration of a run over what a source names.
+// Job returns the configuration of a run that mirrors the versions of source.
 func (cfg *Run) Job(source plan.Source, log *slog.Logger) mirror.Config {
 	return mirror.Config{
 		Config: plan.Config{

@@ -18,17 +18,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// There is no flag for a secret itself, as other users see command lines: secrets
-// are in files or in the environment. No error quotes one.
+// There is no flag for a secret itself, because other users of the machine can read command
+// lines: secrets come from files or the environment. No error quotes a secret.
 const (
 	tokenVariable    = "CLONECRATESIO_UPSTREAM_TOKEN"
 	passwordVariable = "CLONECRATESIO_KEY_PASSWORD" // of a private key
 )
 
-// maxSecret bounds a token or a password, in bytes.
+// maxSecret is the maximum size of a token or a password, in bytes.
 const maxSecret = 16 << 10
 
-// readSecret reads a file with a secret, and no more than a byte above maxSecret.
+// readSecret reads a secret from a file, but at most maxSecret+1 bytes; the caller checks the
+// length. In errors, what names the secret.
 func readSecret(file, what string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -42,7 +43,7 @@ func readSecret(file, what string) (string, error) {
 	return string(content), nil
 }
 
-// readTokens reads the tokens for upstream, if there are any.
+// readTokens reads the tokens for upstream from the environment and files.
 func (cfg *Net) readTokens() (err error) {
 	cfg.token, cfg.tokens = "", map[string]string{}
 	if cfg.token, err = checkToken(os.Getenv(tokenVariable), "$"+tokenVariable); err != nil {
@@ -74,7 +75,8 @@ func (cfg *Net) readTokens() (err error) {
 	return nil
 }
 
-// cutHost reads "HOST=FILE" or "FILE". What is no host belongs to the name of a file.
+// cutHost parses "HOST=FILE" or "FILE". If the text before "=" is not a valid host, it is a
+// part of the file's name.
 func cutHost(given string) (host, file string) {
 	host, file, found := strings.Cut(given, "=")
 	if !found || upstream.CheckHost(host) != nil {
@@ -83,7 +85,8 @@ func cutHost(given string) (host, file string) {
 	return strings.ToLower(host), file
 }
 
-// checkToken returns the token in a text, which was read somewhere.
+// checkToken returns the token in text, without surrounding blanks. In errors, where says
+// where the text was read.
 func checkToken(text, where string) (string, error) {
 	token := strings.TrimSpace(text)
 	if len(token) > maxSecret {
@@ -95,10 +98,10 @@ func checkToken(text, where string) (string, error) {
 	return token, nil
 }
 
-// Password is where the password of an encrypted private key comes from.
+// Password holds the flag for the password of an encrypted private key.
 type Password struct{ file string }
 
-// Flag is -key-password-file.
+// Flag returns -key-password-file.
 func (p *Password) Flag() cli.Flag {
 	return &cli.StringFlag{
 		Name: "key-password-file", DefaultText: "$" + passwordVariable + ", or asked for on a terminal",
@@ -106,8 +109,9 @@ func (p *Password) Flag() cli.Flag {
 	}
 }
 
-// Ask returns what finds the password of the private key in a file out. It asks on
-// the terminal if nothing else says it; the question goes to stderr.
+// Ask returns a function that returns the password of the private key in the file key: from
+// -key-password-file, else from the environment, else from the user, if there is a terminal;
+// stderr shows the prompt.
 func (p *Password) Ask(ctx context.Context, stderr io.Writer, key string) signing.Password {
 	return func() ([]byte, error) {
 		if p.file != "" {
@@ -140,14 +144,14 @@ func passwordInFile(name string) ([]byte, error) {
 	return []byte(line), nil
 }
 
-// Signers says who signs. The flags that name the keys are each command's own.
+// Signers holds the keys that sign. Each command has its own flags for the keys.
 type Signers struct {
 	Keys     []string // files
-	Origin   string   // of the log; empty: the name of the first key
+	Origin   string   // name of the log; if empty, the name of the first key
 	Password Password
 }
 
-// Check refuses what is no name of a log.
+// Check rejects an invalid name of a log.
 func (cfg *Signers) Check() error {
 	if cfg.Origin != "" && !statement.ValidOrigin(cfg.Origin) {
 		return Usagef("-origin %.80q is no name of a log: want no spaces and no plus signs", cfg.Origin)
@@ -155,7 +159,7 @@ func (cfg *Signers) Check() error {
 	return nil
 }
 
-// Open opens the keys; nil: there are none.
+// Open opens the keys, and asks for passwords if necessary. Without keys it returns nil.
 func (cfg *Signers) Open(ctx context.Context, stderr io.Writer) (*attest.Signers, error) {
 	if len(cfg.Keys) == 0 {
 		return nil, nil

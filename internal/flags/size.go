@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// sizes are the units of a size, in small letters. A letter alone means what it does to
-// dd, split and du: powers of 1024.
+// sizes maps lower-case units to bytes. A single letter is a power of 1024, as in dd, split
+// and du.
 var sizes = map[string]int64{
 	"": 1, "b": 1, "bytes": 1,
 	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,

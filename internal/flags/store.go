@@ -17,7 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 )
 
-// Store is the bucket of a mirror. Empty: the mirror is on disk only.
+// Store is the bucket of a mirror. If URL is empty, the mirror is only on the disk.
 type Store struct{ URL string }
 
 // Flag returns the flag.
@@ -51,8 +51,8 @@ func (s *Store) OpenUnseen(ctx context.Context, log *slog.Logger) (bucket.Bucket
 	return b, nil
 }
 
-// ReadInto makes the content of the bucket, as its root names it, readable through the
-// folders of a mirror.
+// ReadInto reads the root of the bucket, and makes d read from the bucket what its folders do
+// not have.
 func (s *Store) ReadInto(ctx context.Context, d *home.Dirs, log *slog.Logger) error {
 	b, err := s.Open(ctx, true, log)
 	if err != nil {
@@ -105,8 +105,8 @@ func (p *Push) Check() error {
 	return p.Store.Check()
 }
 
-// Pusher makes everything that is written to the mirror that cfg opens go to the bucket as
-// well.
+// Pusher opens the bucket, and changes cfg so that a mirror opened with it pushes everything
+// that is written to the bucket.
 func (p *Push) Pusher(ctx context.Context, cfg *home.Config) (*push.Pusher, error) {
 	b, err := p.Open(ctx, false, cfg.Log)
 	if err != nil {

@@ -38,7 +38,7 @@ type BundleSize int64
 // UsualBundleSize is the BundleSize of commands that have no flag for it.
 const UsualBundleSize BundleSize = 8
 
-// maxBundleSize is more than any file system or medium takes well in one file.
+// maxBundleSize is the maximum: few file systems and media cope with larger files.
 const maxBundleSize BundleSize = 1 << 14
 
 // Flag returns -bundle-size-gb.
@@ -57,14 +57,14 @@ func (s BundleSize) Check() error {
 // Bytes returns the size in bytes.
 func (s BundleSize) Bytes() int64 { return int64(s) << 30 }
 
-// Deep has the flags of a run that packs.
+// Deep has the flags of a run that moves crates into the deep archive.
 type Deep struct {
 	Pack bool
 	Mode string // only, hot, add
 }
 
-// RoundAtLeast is how many unpacked versions a crate needs: a pack is rewritten after every
-// eighth version of a crate, not after each.
+// RoundAtLeast is the number of unpacked versions that a crate needs before a round packs it,
+// so that not every new version rewrites the crate's pack.
 const RoundAtLeast = 8
 
 // Flags returns the flags.

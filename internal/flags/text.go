@@ -8,9 +8,9 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// ReadText reads a text file made by a user or a script: UTF-8, or what its byte order mark
-// says. PowerShell's ">" writes UTF-16, and its "Out-File -Encoding utf8" a byte order
-// mark.
+// ReadText opens a text file that a user or a script made, and passes its text to read as
+// UTF-8 without a byte order mark. The mark may say that the file is UTF-16: PowerShell's ">"
+// writes that, and its "Out-File -Encoding utf8" writes UTF-8 with a mark.
 func ReadText(name string, read func(io.Reader) error) error {
 	f, err := os.Open(name)
 	if err != nil {
