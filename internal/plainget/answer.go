@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// answer is an http.ResponseWriter. It belongs to a connection, and is used again.
+// An answer is the http.ResponseWriter of a connection. All its requests reuse it.
 type answer struct {
 	conn   *Conn
 	header http.Header
-	code   int   // 0: not told yet
-	length int64 // of the body, as the header says; -1: it does not
-	sent   int64 // of the body
-	told   bool  // the headers are on their way
+	code   int   // status; 0: WriteHeader was not called yet
+	length int64 // Content-Length in bytes; -1: unknown
+	sent   int64 // bytes of the body that were written
+	told   bool  // the headers were written
 	room   *[]byte
-	head   []byte // these, in room, where small bodies fit behind
-	held   []byte // a body without a length
-	err    error  // of a write
+	head   []byte // headers, stored in room; a small body fits behind them
+	held   []byte // body without a Content-Length, kept until the handler returns
+	err    error  // first failure of a write
 }
 
-// heads have room for the headers of any answer, and a small body.
+// heads pools buffers for the headers of an answer and a small body.
 var heads = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
 func (a *answer) begin(c *Conn) {
@@ -51,7 +51,7 @@ func (a *answer) WriteHeader(code int) {
 		return
 	}
 	a.code = code
-	if !a.hasBody() { // as net/http does
+	if !a.hasBody() { // net/http removes these headers, too
 		delete(a.header, "Content-Length")
 		delete(a.header, "Content-Type")
 	}
@@ -63,7 +63,7 @@ func (a *answer) WriteHeader(code int) {
 	a.head = a.appendHead(a.head)
 }
 
-// hasBody reports whether an answer may have one.
+// hasBody reports whether the status allows a body.
 func (a *answer) hasBody() bool {
 	return a.code != http.StatusNotModified && a.code != http.StatusNoContent
 }
@@ -88,7 +88,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// send writes a part of the body, the headers before the first one.
+// send writes a part of the body, and before the first part the headers.
 func (a *answer) send(p []byte) (int, error) {
 	if a.told {
 		return a.conn.below.Write(p)
@@ -103,7 +103,7 @@ func (a *answer) send(p []byte) (int, error) {
 	return int(max(0, n-int64(len(a.head)))), err
 }
 
-// ReadFrom implements io.ReaderFrom: the kernel may send what is in a file.
+// ReadFrom implements io.ReaderFrom, so that the kernel can send a file.
 func (a *answer) ReadFrom(src io.Reader) (int64, error) {
 	a.WriteHeader(http.StatusOK)
 	limited, ok := src.(*io.LimitedReader)
@@ -122,7 +122,8 @@ func (a *answer) ReadFrom(src io.Reader) (int64, error) {
 	return n, err
 }
 
-// finish writes what is left. An error ends the connection.
+// finish writes what the handler has not yet sent. After an error the connection must be
+// closed.
 func (a *answer) finish() error {
 	a.WriteHeader(http.StatusOK)
 	switch {
@@ -130,7 +131,7 @@ func (a *answer) finish() error {
 		return a.err
 	case !a.hasBody():
 		_, a.err = a.conn.below.Write(a.head)
-	case a.length < 0: // its head was not written yet
+	case a.length < 0: // the headers were not written yet
 		a.length = int64(len(a.held))
 		a.head = append(strconv.AppendInt(append(a.head[:len(a.head)-2], "Content-Length: "...), a.length, 10), "\r\n\r\n"...)
 		a.sent = a.length
@@ -146,10 +147,11 @@ func (a *answer) finish() error {
 	return a.err
 }
 
-// SetWriteDeadline is for http.ResponseController.
+// SetWriteDeadline sets the deadline of the connection; http.ResponseController calls it.
 func (a *answer) SetWriteDeadline(t time.Time) error { return a.conn.net.SetWriteDeadline(t) }
 
-// appendHead appends status line and headers, as net/http writes them.
+// appendHead appends the status line and the headers, in the form in which net/http writes
+// them.
 func (a *answer) appendHead(b []byte) []byte {
 	b = strconv.AppendInt(append(b, "HTTP/1.1 "...), int64(a.code), 10)
 	b = append(append(append(b, ' '), http.StatusText(a.code)...), "\r\n"...)
@@ -167,7 +169,7 @@ func (a *answer) appendHead(b []byte) []byte {
 
 var newlines = strings.NewReplacer("\n", " ", "\r", " ")
 
-// oneLine is a value in which no other header begins.
+// oneLine returns v without line breaks, which would begin another header.
 func oneLine(v string) string {
 	if strings.IndexByte(v, '\n') < 0 && strings.IndexByte(v, '\r') < 0 {
 		return v
@@ -175,7 +177,7 @@ func oneLine(v string) string {
 	return newlines.Replace(v)
 }
 
-// dated is the last second that was written out.
+// dated caches the Date header of one second.
 type dated struct {
 	second int64
 	text   string

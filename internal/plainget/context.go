@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// requestContext ends with its request, or when the client goes away. A goroutine looks
-// for that once the handler waits for it, and not before.
+// A requestContext ends when its request is answered or the client disconnects. A goroutine
+// watches the client only from the first call of Done on: most handlers never call it.
 type requestContext struct {
-	context.Context // with what requests know; it does not end
+	context.Context // values for requests; it does not end
 	conn            *Conn
 
 	mu      sync.Mutex // guards what follows
 	done    chan struct{}
 	err     error
-	watched chan struct{} // closed once that goroutine has ended; nil: there was none
+	watched chan struct{} // closed when the goroutine has ended; nil: it was not started
 }
 
 // Done implements context.Context.
@@ -43,7 +43,8 @@ func (c *requestContext) Err() error {
 	return c.err
 }
 
-// watch waits until the client goes away, or sends more, which is kept.
+// watch waits until the client disconnects or sends the next request, and keeps the byte
+// that it reads then.
 func (c *requestContext) watch() {
 	defer close(c.watched)
 	var one [1]byte
@@ -66,7 +67,8 @@ func (c *requestContext) cancel() {
 	}
 }
 
-// finish ends it with the request, and reports whether the deadline of reads has changed.
+// finish ends the context and the goroutine. It reports whether the goroutine has changed
+// the connection's read deadline.
 func (c *requestContext) finish() bool {
 	c.cancel()
 	c.mu.Lock()
@@ -75,7 +77,7 @@ func (c *requestContext) finish() bool {
 	if watched == nil {
 		return false
 	}
-	_ = c.conn.net.SetReadDeadline(time.Unix(1, 0)) // ends its read
+	_ = c.conn.net.SetReadDeadline(time.Unix(1, 0)) // interrupts the read in watch
 	<-watched
 	return true
 }

@@ -1,29 +1,32 @@
-// Package plainget answers plain GET requests on connections of net/http, before that
-// sees them: the headers of most requests for what a handler has in memory cost more to
-// be read and written by net/http than to be answered.
+// Package plainget answers plain GET requests on connections of net/http, before net/http
+// reads them. If a handler has the response in memory, net/http spends more time on the
+// headers of a request than the handler needs to answer it.
 //
-// # What is plain
+// # Plain requests
 //
-// A request that came with one read, and nothing with it; GET and HTTP/1.1; a path of
-// letters, digits and "/-_.+~" that the server wants answered so; one Host; headers that
-// are known to ask for no more than another answer, each once, of printable ASCII. All
-// else goes to net/http as it came, byte for byte: a body, a query, an escape, an unknown
-// header, a request that came in parts. The first request of a connection does too.
+// A request is plain if all of this is true: a single read returned the whole request and
+// nothing else; the method is GET and the version HTTP/1.1; the path has only letters, digits
+// and "/-_.+~", and [Server.Wants] accepts it; there is one Host; every other header is known
+// to affect only the choice of the response, occurs once and is printable ASCII.
 //
-// # When bytes begin a request
+// net/http gets all other requests, byte for byte: those with a body, a query, an escape or
+// an unknown header, those that arrive in parts, and the first one of each connection.
 //
-// net/http tells that a connection is idle ([http.Server.ConnState]), and then sets a
-// deadline, and waits for four bytes. If it has some of them already, its buffer is
-// shorter; if it has all of them, it sets another deadline. Only a read of a whole
-// buffer, after one deadline and not a second one, begins a request. Should net/http ever
-// do this in another order, no request is plain, and nothing else changes.
+// # Where a request begins
 //
-// # What the handler gets
+// net/http reports that a connection is idle ([http.Server.ConnState]), then sets a read
+// deadline, then waits for four bytes. If it already has some of them, it reads into a
+// shorter buffer; if it has all four, it sets a second deadline. So a request begins only
+// with a read into a full buffer after exactly one deadline. If a later net/http does this in
+// another order, no request is plain, and net/http answers them all.
 //
-// The request as net/http would have made it. Its context ends with the request or when
-// the client goes away, which is looked for only if someone waits for it. The answer has the
-// headers of net/http's. A body without a length is held in memory until the handler returns:
-// no path may have large ones.
+// # What a handler sees
+//
+// The handler gets the same request as from net/http. The request's context ends when the
+// request is answered or the client disconnects; the client is watched only if the handler
+// waits for that. The response has the same headers as from net/http. A body without a
+// Content-Length is kept in memory until the handler returns, so Wants must not accept paths
+// with large bodies of that kind.
 package plainget
 
 import (
@@ -36,26 +39,26 @@ import (
 	"time"
 )
 
-// Server is what answers. All fields must be set before the first connection.
+// A Server answers plain requests. All fields must be set before the first connection.
 type Server struct {
-	// Handler must give its answers a Content-Type, and tell of its own panics: they end
-	// the connection, and nothing more is said of them.
+	// Handler must set Content-Type, and must log its own panics: here a panic only closes
+	// the connection.
 	Handler http.Handler
-	// Wants reports whether a request for a path may be answered here.
+	// Wants reports whether plain requests for a path may be answered here.
 	Wants func(path string) bool
-	// Idle is how long a connection may wait for its next request, Stall how long a client
-	// may take for an answer, unless the handler gives it longer.
+	// Idle is how long a connection may wait for its next request. Stall is how long a client
+	// may take to receive a response, unless the handler extends the deadline.
 	Idle, Stall time.Duration
 
-	answering atomic.Int64 // at this time
-	taken     atomic.Int64 // in all
+	answering atomic.Int64 // requests being answered now
+	taken     atomic.Int64 // requests answered since the start
 }
 
-// Taken returns how many requests were plain, so far.
+// Taken returns the number of plain requests so far.
 func (s *Server) Taken() int64 { return s.taken.Load() }
 
-// Wait returns when nothing is being answered, or ctx ends. http.Server.Shutdown knows
-// nothing of what is.
+// Wait waits until no request is being answered here, or ctx ends. http.Server.Shutdown does
+// not wait for these requests: to net/http their connections are idle.
 func (s *Server) Wait(ctx context.Context) error {
 	for s.answering.Load() > 0 {
 		select {
@@ -67,7 +70,7 @@ func (s *Server) Wait(ctx context.Context) error {
 	return nil
 }
 
-// Below is a connection as net/http knows it, and so as the handler does.
+// Below is a connection as net/http and the handler see it.
 type Below interface {
 	net.Conn
 	io.ReaderFrom
@@ -78,35 +81,36 @@ type Below interface {
 type Conn struct {
 	server *Server
 	below  Below
-	net    net.Conn // what is below that
+	net    net.Conn // the connection to which below writes
 	ctx    context.Context
 
-	full   int          // bytes of a buffer of net/http without anything in it
-	stage  atomic.Int32 // what is known of the bytes that come next
-	ahead  []byte       // came while a handler had someone look whether the client is there
-	later  time.Time    // when the deadlines were set last
+	full   int          // size of net/http's buffer when it is empty, in bytes
+	stage  atomic.Int32 // what net/http expects next
+	ahead  []byte       // byte of the next request that requestContext.watch has read
+	later  time.Time    // when the deadlines were last set
 	answer answer
 
 	mu      sync.Mutex // guards what follows
-	busy    bool       // with an answer
-	closing bool       // once that is out
+	busy    bool       // a request is being answered
+	closing bool       // close when the answer is written
 }
 
-// The stages of a connection.
+// Stages of a connection.
 const (
-	inside  = iota // a request, or its answer
-	idle           // net/http has said so
-	between        // and has set its deadline: what comes with a whole buffer is a request
+	inside  = iota // within a request or its response
+	idle           // net/http has reported that the connection is idle
+	between        // and has set one deadline: a read into a full buffer begins a request
 )
 
-// NewConn returns the reading side of a connection; ctx has what its requests know.
+// NewConn returns the reading side of a connection; ctx has the values for the contexts of
+// its requests.
 func (s *Server) NewConn(ctx context.Context, below Below, conn net.Conn) *Conn {
 	c := &Conn{server: s, below: below, net: conn}
 	c.ctx = context.WithValue(ctx, http.LocalAddrContextKey, conn.LocalAddr())
 	return c
 }
 
-// SetIdle tells that the connection is idle, as [http.Server.ConnState] does.
+// SetIdle notes that the connection is idle. Call it from [http.Server.ConnState].
 func (c *Conn) SetIdle() { c.stage.Store(idle) }
 
 // SetReadDeadline implements net.Conn.
@@ -117,7 +121,8 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.net.SetReadDeadline(t)
 }
 
-// Read implements net.Conn. Plain requests are answered; it returns what comes after them.
+// Read implements net.Conn. It answers plain requests, and returns the bytes that follow
+// them.
 func (c *Conn) Read(p []byte) (int, error) {
 	if c.full == 0 {
 		c.full = len(p)
@@ -145,13 +150,13 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return c.net.Read(p)
 }
 
-// serve answers a request. After an error the connection is of no use.
+// serve answers a request. After an error the connection must not be used.
 func (c *Conn) serve(r *request) error {
 	if !c.begin() {
 		return net.ErrClosed
 	}
 	now := time.Now()
-	if now.Sub(c.later) > time.Second { // a second is nothing beside either
+	if now.Sub(c.later) > time.Second { // system calls cost time, and a second does not matter
 		c.later = now
 		_ = c.net.SetWriteDeadline(now.Add(c.server.Stall))
 		_ = c.net.SetReadDeadline(now.Add(c.server.Idle))
@@ -159,7 +164,7 @@ func (c *Conn) serve(r *request) error {
 	ctx := &requestContext{Context: c.ctx, conn: c}
 	err := c.handle(r.with(ctx, c.net.RemoteAddr().String()))
 	if ctx.finish() {
-		c.later = time.Time{} // the deadline of reads is no more
+		c.later = time.Time{} // there is no read deadline now
 		_ = c.net.SetReadDeadline(now.Add(c.server.Idle))
 	}
 	if c.end() {
@@ -168,8 +173,8 @@ func (c *Conn) serve(r *request) error {
 	return err
 }
 
-// handle has the handler answer. If that panics, the client must not take what it has for
-// all there is.
+// handle calls the handler. After a panic it returns an error, so that the connection is
+// closed and the client does not take a partial response for a complete one.
 func (c *Conn) handle(r *http.Request) (err error) {
 	c.answer.begin(c)
 	defer func() {
@@ -182,7 +187,8 @@ func (c *Conn) handle(r *http.Request) (err error) {
 	return c.answer.finish()
 }
 
-// begin and end bound what Close must not cut off.
+// begin marks the connection as busy, so that Close does not interrupt the answer. It
+// returns false if the connection is closing.
 func (c *Conn) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,7 +201,8 @@ func (c *Conn) begin() bool {
 	return true
 }
 
-// end reports whether the connection is to be closed, which it has done.
+// end marks the connection as no longer busy. If Close was called meanwhile, end closes the
+// connection and returns true.
 func (c *Conn) end() bool {
 	c.mu.Lock()
 	closing := c.closing
@@ -208,8 +215,9 @@ func (c *Conn) end() bool {
 	return closing
 }
 
-// Close reports whether the connection may be closed now. If not, it will be as soon as
-// its answer is out: net/http, which takes it for idle, closes it when the server stops.
+// Close reports whether the caller may close the connection now. If not, a request is being
+// answered, and the connection is closed after that. net/http closes busy connections when a
+// server stops, because to it they are idle.
 func (c *Conn) Close() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

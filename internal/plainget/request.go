@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// request is what is taken of a plain one.
+// A request holds the parsed parts of a plain request.
 type request struct {
 	path, host string
-	names      [maxHeaders]string // as net/http spells them
+	names      [maxHeaders]string // in net/http's canonical form
 	values     [maxHeaders]string
 	n          int
 }
 
-// maxHeaders is more than cargo and browsers send.
+// maxHeaders is the maximum number of headers. cargo and browsers send fewer.
 const maxHeaders = 16
 
-// known are the headers of plain requests: none of them says that a body comes, that the
-// connection changes (Connection, but for keep-alive, does), or that an answer is to come in
-// another way. Host is apart.
+// known maps the headers that plain requests may have to their canonical form. None of them
+// announces a body, changes the connection (Connection may only be keep-alive) or changes how
+// the response is sent. Host is handled separately.
 var known = map[string]string{}
 
 func init() {
@@ -40,12 +40,12 @@ var (
 	crlf    = []byte("\r\n")
 )
 
-// parse reads a whole request, and reports whether it is a plain one.
+// parse parses a complete request, and reports whether it is plain.
 func (r *request) parse(data []byte) bool {
 	if !bytes.HasPrefix(data, get) || !bytes.HasSuffix(data, []byte("\r\n\r\n")) {
 		return false
 	}
-	text := string(data[:len(data)-len(crlf)]) // for as long as someone has a part of it
+	text := string(data[:len(data)-len(crlf)]) // a copy: handlers may keep parts of it
 	line, rest, _ := strings.Cut(text, "\r\n")
 	path, ok := strings.CutSuffix(line[len(get):], string(version))
 	if !ok || !isPath(path) {
@@ -61,7 +61,7 @@ func (r *request) parse(data []byte) bool {
 	return r.host != ""
 }
 
-// header reads one, and reports whether it may be in a plain request.
+// header parses a header, and reports whether a plain request may have it.
 func (r *request) header(line string) bool {
 	name, value, ok := strings.Cut(line, ":")
 	value = strings.Trim(value, " ")
@@ -96,8 +96,8 @@ func (r *request) has(name string) bool {
 	return false
 }
 
-// isPath reports whether a target is a path of bytes that need no escape. What "/" and "."
-// mean is for the handler.
+// isPath reports whether a request target is a path without escapes. It does not clean the
+// path: the handler interprets "//" and "..".
 func isPath(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; !isAlnum(c) && strings.IndexByte("/-_.+~", c) < 0 {
@@ -129,7 +129,7 @@ func isPrintable(s string) bool {
 	return true
 }
 
-// with makes the request that net/http would have made.
+// with returns the request that net/http would have made.
 func (r *request) with(ctx context.Context, remote string) *http.Request {
 	made := new(struct {
 		url    url.URL
