@@ -10,20 +10,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog/raw"
 )
 
-// Holding is a row of crates with what is held of the crate: its versions, or their sum.
+// A Holding is a crate with what is stored of it: its versions, or their sum.
 type Holding struct {
 	Crate
-	Versions []Version // ordered by version, bytewise; none if there is a Sum
+	Versions []Version // in byte order of their version; empty if there is a Sum
 	Sum      *Sum
 }
 
-// crateName is that of a path, "1/a", "2/ab", "3/a/abc", "ab/cd/abcd": what follows the last
-// slash. ofCrate joins the rows of a crate to it.
+// crateName is the SQL for the name of a crate, the text after the last slash of its path:
+// "1/a", "2/ab", "3/a/abc", "ab/cd/abcd". ofCrate is the join of a crate with its versions.
 const crateName = `substr(c.path, CASE substr(c.path, 1, 2) WHEN '1/' THEN 3 WHEN '2/' THEN 3 WHEN '3/' THEN 5 ELSE 7 END)`
 const ofCrate = `v.name = ` + crateName
 
-// holdings are the rows of crates, and the rows of their versions: both in the order of
-// paths. Small numbers come as one: a column costs almost as much as its row.
+// holdings returns the queries for crates and for their versions, both ordered by path. Flags
+// share one column, because reading a column takes almost as long as reading a row.
 func (c *Catalog) holdings(sums bool) (crates, versions string) {
 	have := c.format.Load()
 	superseded, leaf, deep, sum, apart := "0", "0", noDeep, noSum, ""
@@ -46,9 +46,10 @@ func (c *Catalog) holdings(sums bool) (crates, versions string) {
 	return crates, versions
 }
 
-// Holdings yields the crates in byte order of their paths, with all that is held of each;
-// with sums, only how much that is where the versions are in bundles and segments alone.
-// To ask Versions of each would take ten times as long. The sequence ends after an error.
+// Holdings yields all crates in byte order of their paths, with what is stored of each. If
+// sums is true, crates whose versions are all in bundles and segments have a Sum instead of
+// versions. It is ten times as fast as calling Versions for each crate. The sequence ends
+// after an error.
 func (c *Catalog) Holdings(ctx context.Context, sums bool) iter.Seq2[Holding, error] {
 	return func(yield func(Holding, error) bool) {
 		err := c.eachHolding(ctx, sums, func(h Holding) bool { return yield(h, nil) })
@@ -91,12 +92,12 @@ func (c *Catalog) eachHolding(ctx context.Context, sums bool, yield func(Holding
 	return errors.Join(crates.Err(), rows.Err(), ctx.Err())
 }
 
-// ahead reads rows of versions, one ahead of what it gives out.
+// ahead groups rows of versions by crate, for which it reads one row ahead.
 type ahead struct {
 	*raw.Rows
 	next Version
-	more bool      // there is a next
-	held []Version // of a crate; its room is used again
+	more bool      // next is valid
+	held []Version // versions of the current crate; a buffer that is reused
 }
 
 func (a *ahead) advance() {
@@ -105,7 +106,7 @@ func (a *ahead) advance() {
 	}
 }
 
-// of takes the versions of the crate that comes now.
+// of returns the versions of a crate. Call it with the crates in the order of the rows.
 func (a *ahead) of(name string) []Version {
 	for a.held = a.held[:0]; a.more && strings.EqualFold(a.next.Name, name); a.advance() {
 		a.held = append(a.held, a.next)
@@ -113,7 +114,7 @@ func (a *ahead) of(name string) []Version {
 	return append([]Version(nil), a.held...)
 }
 
-// readVersion reads a row. Most repeat texts of the one before.
+// readVersion reads a row. It reuses the texts of the version before, which most rows repeat.
 func readVersion(r *raw.Rows, before *Version) (v Version) {
 	v.Name, v.Version = r.Text(before.Name), r.Text("")
 	if copy(v.Checksum[:], r.Bytes()) != len(v.Checksum) {

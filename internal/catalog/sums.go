@@ -11,39 +11,41 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Sum is how much is held of the versions of a crate that the index lists.
+// A Sum counts the stored versions of a crate that the index lists.
 type Sum struct {
-	Versions, Bytes     int64 // of those that are not yanked
-	Yanked, YankedBytes int64 // of the others
+	Versions, Bytes     int64 // versions that are not yanked, and their size in bytes
+	Yanked, YankedBytes int64 // yanked versions, and their size in bytes
 }
 
-// sumColumns are a Sum in crates, behind whether any of the versions is elsewhere than in
-// bundles and segments alone; noSum is what a catalog without them says.
+// sumColumns are the columns of table crates with the Sum. The first, apart, says whether any
+// listed version is a loose file, or is in no bundle or segment; then the Sum is not used.
+// noSum replaces the columns in a catalog that does not have them.
 const (
 	sumColumns = "apart, versions, bytes, yanked_versions, yanked_bytes"
 	noSum      = "1, 0, 0, 0, 0"
 )
 
-// recount makes the sum of crates c what the rows of versions say.
+// recount is the SQL that computes the sum of crate c from the rows of its versions.
 const recount = `UPDATE crates AS c SET (` + sumColumns + `) = (SELECT
 	coalesce(max(listed AND (loose <> 0 OR bundle = '' AND segment = '')), 0),
 	count(*) FILTER (WHERE listed AND NOT yanked), coalesce(sum(size) FILTER (WHERE listed AND NOT yanked), 0),
 	count(*) FILTER (WHERE listed AND yanked), coalesce(sum(size) FILTER (WHERE listed AND yanked), 0)
 	FROM versions v WHERE ` + ofCrate + `)`
 
-// touch notes that rows of a crate are written, so that its sum is counted again.
+// touch notes that rows of a crate are written, so that recount computes its sum.
 func (w *writing) touch(name string) {
 	w.touched = append(w.touched, crate.IndexPath(name))
 }
 
-// recount counts the sums of crates whose rows were written. It is the last that a
-// transaction does.
+// recount computes the sums of the crates whose rows were written. It must be the last step
+// of a transaction.
 func (w *writing) recount(ctx context.Context) {
 	slices.Sort(w.touched)
 	put(ctx, w, recount+" WHERE c.path = ?", slices.Compact(w.touched), func(path *string) []any { return []any{*path} })
 }
 
-// readSum returns nil for a crate whose versions must be looked at one by one.
+// readSum reads the Sum of a crate. It returns nil if the caller must read the versions one
+// by one.
 func readSum(r *raw.Rows) *Sum {
 	apart := r.Int()
 	sum := Sum{r.Int(), r.Int(), r.Int(), r.Int()}
@@ -53,9 +55,9 @@ func readSum(r *raw.Rows) *Sum {
 	return &sum
 }
 
-// Reaches yields the end of each bundle and segment, as far as versions were ever in it: a
-// placement of all bytes up to there. Where they are, everything is that Holdings sums up.
-// The sequence ends after an error.
+// Reaches yields a placement for each bundle and segment that spans all bytes in which
+// versions were ever recorded. If all these bytes exist, so do all versions that Holdings
+// sums up. The sequence ends after an error.
 func (c *Catalog) Reaches(ctx context.Context) iter.Seq2[store.Placement, error] {
 	if c.format.Load() < tablesOf8 {
 		return func(func(store.Placement, error) bool) {}

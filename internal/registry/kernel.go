@@ -21,8 +21,9 @@ import (
 
 type connKey struct{}
 
-// withConn lets requests know their connection if the kernel can send files to it, and has
-// plain ones answered there. It is http.Server.ConnContext: with TLS, c is another type.
+// withConn is http.Server.ConnContext. If the kernel can send files to the connection, it
+// adds the connection to the context of requests, and lets package plainget answer plain
+// requests. With TLS, c has another type, and nothing changes.
 func (s *Server) withConn(ctx context.Context, c net.Conn) context.Context {
 	conn, ok := c.(*limitedConn)
 	if !ok {
@@ -40,7 +41,7 @@ func (s *Server) withConn(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// tellIdle is http.Server.ConnState.
+// tellIdle is http.Server.ConnState. It tells package plainget which connections are idle.
 func tellIdle(c net.Conn, state http.ConnState) {
 	if conn, ok := c.(*limitedConn); ok && state == http.StateIdle && conn.plain != nil {
 		conn.plain.SetIdle()

@@ -1,5 +1,5 @@
-// Package raw reads millions of rows from SQLite's driver itself: database/sql converts
-// each column of each, which takes as long as SQLite does to find them.
+// Package raw reads many rows directly from SQLite's driver. database/sql converts every
+// column of every row, which for millions of rows takes as long as the query itself.
 package raw
 
 import (
@@ -12,17 +12,17 @@ import (
 	"io"
 )
 
-// Rows is an answer, read row by row, and in each column by column from the left. After an
-// error there is no next row, and columns are zero.
+// Rows is the result of a query. Call Next for each row, and then one method for each column,
+// from left to right. After an error, Next returns false and columns are zero.
 type Rows struct {
 	rows   driver.Rows
-	values []driver.Value // of the row
-	column int            // that is read next
+	values []driver.Value // columns of the current row
+	column int            // next column to read
 	err    error
 }
 
-// Query asks on a connection. Rows that were asked for on one connection are of one state
-// of the database as long as the first of them is not closed.
+// Query runs a query on a connection. Until the first Rows of a connection are closed, all
+// queries on it see the same state of the database.
 func Query(ctx context.Context, conn *sql.Conn, query string) (r *Rows, err error) {
 	err = conn.Raw(func(c any) error {
 		rows, err := c.(driver.QueryerContext).QueryContext(ctx, query, nil)
@@ -34,17 +34,17 @@ func Query(ctx context.Context, conn *sql.Conn, query string) (r *Rows, err erro
 	return r, err
 }
 
-// Close ends the answer. Nothing was written: it reports nothing.
+// Close closes the rows. It returns no error, because nothing was written.
 func (r *Rows) Close() { _ = r.rows.Close() }
 
-// Err returns what ended the rows before their end, or the first column that was not of
-// its kind.
+// Err returns the error that ended the rows early, or a *KindError for the first column with
+// a wrong type.
 func (r *Rows) Err() error { return r.err }
 
-// Fail ends the rows with an error of the reader, unless there was one before.
+// Fail ends the rows with an error that the reader found. It keeps an earlier error.
 func (r *Rows) Fail(err error) { r.err = cmp.Or(r.err, err) }
 
-// Next reports whether there is another row.
+// Next moves to the next row, and reports whether there is one.
 func (r *Rows) Next() bool {
 	if r.err != nil {
 		return false
@@ -57,14 +57,14 @@ func (r *Rows) Next() bool {
 	return err == nil
 }
 
-// Int reads a number.
+// Int returns the next column, an integer.
 func (r *Rows) Int() int64 { return next[int64](r) }
 
-// Bytes reads a blob. It is valid until the next row.
+// Bytes returns the next column, a blob. It is valid until Next is called.
 func (r *Rows) Bytes() []byte { return next[[]byte](r) }
 
-// Text reads a text. It returns before if that is equal, so that texts which rows repeat
-// are in memory once.
+// Text returns the next column, a text. If it is equal to before, it returns before, so that
+// memory holds a text that many rows repeat only once.
 func (r *Rows) Text(before string) string {
 	if s := next[string](r); s != before {
 		return s
@@ -81,11 +81,11 @@ func next[T any](r *Rows) T {
 	return value
 }
 
-// A KindError says that a value is not of the kind that its column has.
+// A KindError says that a value does not have the type of its column.
 type KindError struct {
 	Column int // from 0
 	Has    any
-	Want   any // a value of the kind
+	Want   any // a value of the expected type
 }
 
 func (e *KindError) Error() string {
