@@ -43,7 +43,7 @@ type syncConfig struct {
 }
 
 func syncCommand(a *App) *cli.Command {
-	var cfg syncConfig
+	cfg := syncConfig{Run: flags.Run{NewsOnly: true}}
 	return &cli.Command{
 		Name:         "sync",
 		Usage:        "update the index and download what is missing; with -every, keep running",

@@ -18,7 +18,7 @@ type Run struct {
 	Home              home.Dirs // without the index: a plan.Source names the crates
 	Origin            Origin
 	VerifyExisting    bool
-	newsOnly          bool
+	NewsOnly          bool // before Flags: what it is by default
 	AllowMissing      bool
 	AcceptShrink      bool
 	acceptRepublished string
@@ -40,7 +40,7 @@ func (cfg *Run) Flags() []cli.Flag {
 	list := []cli.Flag{
 		cfg.Origin.Flag("download crate files from "),
 		&cli.BoolFlag{Name: "verify-existing", Usage: "hash stored files again instead of trusting the catalog", Destination: &cfg.VerifyExisting},
-		&cli.BoolFlag{Name: "news-only", Usage: "leave versions that were already stored out of the manifest, unless -verify-existing hashed them: it lists only what was downloaded and what is missing. A run that finds nothing new keeps the earlier manifest", Destination: &cfg.newsOnly},
+		&cli.BoolFlag{Name: "news-only", Usage: "leave versions that were already stored out of the manifest, unless -verify-existing hashed them: it lists only what was downloaded and what is missing. A run that finds nothing new keeps the earlier manifest. sync does so by default; -news-only=false lists all", Value: cfg.NewsOnly, Destination: &cfg.NewsOnly},
 		&cli.BoolFlag{Name: "allow-missing", Usage: "do not count versions that upstream refuses (403, 404, 410, 451) as missing", Destination: &cfg.AllowMissing},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "accept an index that lost many crates, or that is older than the last one mirrored", Destination: &cfg.AcceptShrink},
 		&cli.StringFlag{Name: "accept-republished", Value: "vanished", Usage: "`never|vanished|always`: when to accept new bytes for a version that is already stored. vanished = if the index, or its history, was without the version in between. For one version, use clonecratesio accept", Destination: &cfg.acceptRepublished},
@@ -95,6 +95,6 @@ func (cfg *Run) Job(source plan.Source, log *slog.Logger) mirror.Config {
 			Bundle: cfg.Bundle, KeepLoose: cfg.BundleMode == "add", VerifyExisting: cfg.VerifyExisting, Log: log,
 		},
 		URLs: cfg.Origin.URLs, Guarded: cfg.Origin.Guarded, Out: cfg.Home.Crates, BundlesOut: cfg.Home.Bundles,
-		Concurrency: cfg.Net.Concurrency, SecondPass: cfg.SecondPass, NewsOnly: cfg.newsOnly,
+		Concurrency: cfg.Net.Concurrency, SecondPass: cfg.SecondPass, NewsOnly: cfg.NewsOnly,
 	}
 }

@@ -20,15 +20,13 @@ func (r *run) plan(ctx context.Context) (*plan.Spool, error) {
 	if err == nil {
 		err = s.Finish()
 	}
+	rev, _ := r.cfg.Source.Revision() // if the catalog has it, and nothing is new, nothing is committed
+	if known, asked := r.cfg.Catalog.Revision(ctx); err == nil && rev.Commit != "" && (asked != nil || known.Commit != rev.Commit) {
+		err = r.send(ctx, &result{outcome: bookkeeping, revision: &rev})
+	}
 	if err != nil {
 		s.Remove()
 		return nil, fmt.Errorf("planning: %w", err)
-	}
-	if rev, _ := r.cfg.Source.Revision(); rev.Commit != "" {
-		if err := r.send(ctx, &result{outcome: bookkeeping, revision: &rev}); err != nil {
-			s.Remove()
-			return nil, err
-		}
 	}
 	r.cfg.Progress.setPlan(totals)
 	r.cfg.Log.Info("planned", "crates", totals.Crates, "unchanged", totals.Unchanged, "versions", totals.Versions,
