@@ -28,7 +28,7 @@ import (
 var (
 	scale  = flag.String("scale", "small", "small or full")
 	only   = flag.String("rows", "", "run the benches whose titles match this `EXPRESSION` alone")
-	index  = flag.String("index", "", "a bare `REPOSITORY` of the real index, for plan and sidecars")
+	index  = flag.String("index", "", "a bare `REPOSITORY` of the real index, for plan, sidecars, and nothing new of all of it")
 	v110   = flag.String("v110", "", "a `FOLDER` with the programs of v1.1.0, to measure them, too")
 	folder = flag.String("dir", os.TempDir(), "work below this folder")
 	prints = flag.Bool("print", false, "print the section, and leave the document as it is")
@@ -187,7 +187,7 @@ func benches() []bench {
 		{"After a kill -9", "Killed half way, with 16 requests at a time: how much is fetched again.",
 			"go", "go test -count 1 -v -run KillFetchesLittle ./internal/cli | grep killed"},
 		{"While one request in nine goes wrong, once", "", "git", fmt.Sprintf("bench -dir $DIR -n %d -faults 1", n(50_000, 1_700_000))},
-		{"Planning and sidecars, beside cat and git", "", "git", planned + " -rows '^(plan|sidecars)'"},
+		{"Planning and sidecars, beside cat and git", "", "git", planned + " -rows '^(plan|sidecars|nothing new of)'"},
 		{"What is held: nothing new, verify, extract, starts", "", "git tar zstd", local + " -rows '^(nothing|hash|extract|[0-9]+ starts)'"},
 		{"serve, beside nginx", "", "nginx wrk git", fmt.Sprintf("benchserve -dir $DIR -versions %d -rounds %d -duration %ds", n(600, 2000), n(3, 5), n(2, 3))},
 		{"cargo fetch, beside nginx", "", "nginx cargo openssl git", fmt.Sprintf("benchserve -dir $DIR -cargo %d -rounds %d", n(100, 417), n(3, 5))},

@@ -8,7 +8,7 @@
 //
 //	go build -o /some/where/ ./cmd/clonecratesio
 //	go run ./scripts/benchlocal -clonecratesio /some/where/clonecratesio
-//	go run ./scripts/benchlocal -clonecratesio /some/where/clonecratesio -index INDEX -rows '^(plan|sidecars)'
+//	go run ./scripts/benchlocal -clonecratesio /some/where/clonecratesio -n 100 -index INDEX -rows '^(plan|sidecars|nothing new of)'
 package main
 
 import (
@@ -27,7 +27,7 @@ var (
 	program = flag.String("clonecratesio", "clonecratesio", "the `PROGRAM`")
 	n       = flag.Int("n", 20_000, "versions of the mirror")
 	median  = flag.Int("median", 2048, "`BYTES` of a crate file")
-	index   = flag.String("index", "", "plan and make sidecars of this bare `REPOSITORY`, in place of the mirror's index")
+	index   = flag.String("index", "", "plan and make sidecars of this bare `REPOSITORY`, in place of the mirror's index, and find nothing new in mirrors that hold all of it")
 	rounds  = flag.Int("rounds", 3, "of each")
 	folder  = flag.String("dir", "", "work in this folder (default: a temporary one)")
 	only    = flag.String("rows", "", "measure rows whose names match this `EXPRESSION` alone")
@@ -35,6 +35,7 @@ var (
 	trial   = flag.Bool("trial", false, "exit 1 unless each ratio is above its limit: for a program that was made slower")
 
 	makes  = flag.String("make", "", "internal: make the mirrors in this folder")
+	holds  = flag.String("hold", "", "internal: make mirrors that hold all of -index in this folder")
 	hashes = flag.String("sha256", "", "internal: hash all files in this folder")
 	reads  = flag.String("read", "", "internal: read all files in this folder")
 )
@@ -51,6 +52,8 @@ func run() error {
 	switch {
 	case *makes != "":
 		return makeMirrors(context.Background(), *makes)
+	case *holds != "":
+		return makeHeld(context.Background(), *holds)
 	case *hashes != "":
 		return readAll(*hashes, true)
 	case *reads != "":

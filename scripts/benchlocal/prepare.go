@@ -53,6 +53,14 @@ func prepare(dir string) (*bench, error) {
 			return nil, err
 		}
 	}
+	if *index == "" {
+		return b, nil
+	}
+	cmd = exec.Command(self, "-hold", b.path("held"), "-index", *index)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("making mirrors that hold all of %s: %w", *index, err)
+	}
 	return b, nil
 }
 

@@ -36,7 +36,32 @@ func ours(name string, seen float64, args ...string) *turns.Way {
 }
 
 func (b *bench) rows() []*turns.Row {
-	return append(b.ofTheIndex(), append(b.ofAMirror(), b.starts())...)
+	rows := append(b.ofTheIndex(), append(b.ofAMirror(), b.starts())...)
+	if *index != "" {
+		rows = append(rows, b.ofAllHeld()...)
+	}
+	return rows
+}
+
+// ofAllHeld are rows of mirrors that hold all of -index.
+func (b *bench) ofAllHeld() []*turns.Row {
+	again := func(kind, name, index string, more ...string) *turns.Way {
+		args := append([]string{"download"}, mirrored.Flags(b.path("held/"+kind))...)
+		args = append(args, "-crates-base-url", "http://127.0.0.1:9", "-index-dir", index, "-log-level", "error")
+		// Exit 3 reports files that an index lacks.
+		return &turns.Way{Name: name, Run: turns.Shell(`"$@" >/dev/null 2>&1 || [ $? = 3 ]`, append([]string{*program}, append(args, more...)...)...)}
+	}
+	ways := func(first *turns.Way, index string) []*turns.Way {
+		return []*turns.Way{first,
+			again("bundled", "bundles, all lines", index, "-news-only=false"), again("bundled", "bundles, news only", index, "-news-only"),
+			again("loose", "loose files, news only", index, "-news-only"),
+		}
+	}
+	bare, checkout := b.path("bare"), b.path("checkout")
+	return []*turns.Row{
+		{Name: "nothing new of the index, plain folder", Ways: ways(&turns.Way{Name: "cat", Run: turns.Shell(cat, checkout)}, checkout)},
+		{Name: "nothing new of the index, git", Ways: ways(&turns.Way{Name: "git ls-tree", Run: turns.Shell(`git -C "$1" ls-tree -r HEAD >/dev/null`, bare)}, bare)},
+	}
 }
 
 // ofTheIndex are rows for which the files of crates are not needed.
