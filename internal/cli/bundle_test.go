@@ -49,7 +49,7 @@ func (w *scriptWorld) writeBundle(ts *testscript.TestScript, folder durable.FS, 
 	ts.Check(durable.WriteFile(folder, lists.ManifestName(bundle.Name{Number: number}, sum.Min, sum.Max), lines))
 }
 
-// writeLegacy makes a bundle of v1.1.0, with the files beside it.
+// writeLegacy writes a bundle in the format of v1.1.0, with the files that belong to it.
 func (w *scriptWorld) writeLegacy(ts *testscript.TestScript, dir string, number int) {
 	var items []bundletest.Item
 	for _, id := range w.reg.IDs() {

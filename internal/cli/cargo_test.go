@@ -35,8 +35,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// The real cargo builds from a mirror, loose, bundled, or in the deep archive alone,
-// over HTTP and HTTPS; one of these by chance, unless the test is thorough.
+// The real cargo builds from mirrors of loose files, of bundles and of the deep archive, over
+// HTTP and HTTPS. Unless the test is thorough, it tries one of these at random.
 func TestCargoBuildsFromTheMirror(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	type kind struct {
@@ -82,8 +82,8 @@ func repackAll(t *testing.T, dir string) {
 	}
 }
 
-// testHead: what a client has already, or only asks about, is not rebuilt; what it
-// asks for is kept in the cache.
+// testHead: the server does not rebuild a crate to answer HEAD or a client that already has
+// it, and keeps rebuilt crates in its cache.
 func testHead(t *testing.T, reg *simreg.Registry, s *served, dir string) {
 	t.Helper()
 	id := crate.ID{Name: "willow", Version: "1.1.0"}
@@ -129,7 +129,8 @@ func testHead(t *testing.T, reg *simreg.Registry, s *served, dir string) {
 	}
 }
 
-// testBuild: what is fetched compiles, and asking again costs nothing.
+// testBuild: fetched crates compile, and cargo update fetches nothing again: every index file
+// is a 304.
 func (c *cargo) testBuild(s *served) {
 	c.t.Helper()
 	c.write("app/Cargo.toml", `
@@ -161,8 +162,8 @@ func (c *cargo) testBuild(s *served) {
 	}
 }
 
-// testWrites: what would change the registry is refused in words that cargo
-// prints. A crate of some MB is sent for longer than the refusal takes.
+// testWrites: the server refuses requests that would change the registry, with a text that
+// cargo prints, even while cargo is still sending a crate of some MB.
 func (c *cargo) testWrites() {
 	c.t.Helper()
 	c.write("mine/Cargo.toml", "[package]\nname = \"mine\"\nversion = \"0.1.0\"\ndescription = \"x\"\nlicense = \"MIT\"\nedition = \"2021\"\n")
@@ -213,8 +214,8 @@ func (c *cargo) testYanked(reg *simreg.Registry) {
 	c.run("locked", "fetch", "--locked")
 }
 
-// A mirror whose index has gone ahead of its crates resolves to what it holds,
-// and to the rest as soon as a run beside the server has fetched it (H13).
+// If the index names versions that are not stored yet, cargo resolves to stored ones, and to
+// the others as soon as a run beside the server has downloaded them (H13).
 func TestH13CargoResolvesToWhatIsHeld(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	needCargo(t)
@@ -263,7 +264,7 @@ func needCargo(t *testing.T) {
 	}
 }
 
-// cargo runs the real one in a home of its own.
+// cargo runs the real cargo with its own CARGO_HOME.
 type cargo struct {
 	t   *testing.T
 	dir string
@@ -393,7 +394,8 @@ func startServing(t *testing.T, cfg *servecli.Config) *served {
 	return s
 }
 
-// requests counts those in the log, for paths that match, with the status, or any.
+// requests counts the requests in the log whose path matches and that have the status, if
+// that is given.
 func (s *served) requests(pattern string, status int) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

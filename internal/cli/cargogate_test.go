@@ -18,10 +18,9 @@ import (
 
 const gateRegistry = "foo 1.0.0\n  pubtime 2024-01-01T00:00:00Z\nfoo 1.1.0\n  pubtime 2024-01-02T00:00:00Z\nfoo 1.2.0\n  pubtime %s\n"
 
-// The real cargo, which has no gate of its own, resolves to what the policy shows: past a
-// version that is too young, one of an advisory, one that is denied. A lock file that names
-// one fails in words that say what is the matter, and what a version is refused for is in
-// cargo's own output.
+// The real cargo, which knows nothing of policies, resolves to versions that the policy shows:
+// not to one that is too young, has an advisory or is denied. With a lock file that names
+// such a version it fails, and its output has the reason.
 func TestCargoBehindAPolicy(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	needCargo(t)
@@ -110,8 +109,8 @@ func TestCargoBehindAPolicy(t *testing.T) {
 	}
 }
 
-// The real cargo with a token builds; without, or with another one, it says what to do. No
-// token is in the log.
+// The real cargo builds with a token. Without one, or with a wrong one, it prints what to do.
+// The log has no token.
 func TestCargoWithAToken(t *testing.T) {
 	needCargo(t)
 	dir := t.TempDir()

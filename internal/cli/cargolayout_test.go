@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// The real cargo resolves and unpacks crates of a tree in each of the layouts of other
-// programs, with no server and no network: of a chosen part, for which that is enough.
+// The real cargo resolves and unpacks crates from exports in the layouts of other programs,
+// without server and network. The exports have a closed part of the registry.
 func TestCargoReadsLayouts(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	needCargo(t)

@@ -101,7 +101,7 @@ func (w *writer) syncUntil(ctx context.Context) {
 	}
 }
 
-// published is the version that was synced last.
+// published returns the version that was synced last.
 func (w *writer) published() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -117,7 +117,7 @@ type replicaProcess struct {
 	cargo *cargo
 }
 
-// output is what a process has said so far.
+// output returns what a process has printed so far.
 type output struct {
 	mu   sync.Mutex
 	text strings.Builder

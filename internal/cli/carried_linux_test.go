@@ -61,8 +61,8 @@ func listOf(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// wantOther runs the program as a user who may only read: as another one if we
-// are root, whom no mode stops.
+// wantOther runs the program as a user who may only read: as another user if the test runs as
+// root, whom file modes do not stop.
 func wantOther(t *testing.T, code int, text string, args ...string) {
 	t.Helper()
 	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{"clonecratesio"}, args...), Dir: "/", Env: []string{"HOME=/nonexistent"}}
@@ -75,8 +75,7 @@ func wantOther(t *testing.T, code int, text string, args ...string) {
 	}
 }
 
-// TestK3ReadOnly: a mirror that can only be read is verified and looked at, and
-// nothing is left there.
+// TestK3ReadOnly: commands that verify and show a read-only mirror work, and leave no files.
 func TestK3ReadOnly(t *testing.T) {
 	dir, _ := carried(t, os.Geteuid())
 	must(t, exec.Command("chmod", "-R", "a-w", dir).Run())

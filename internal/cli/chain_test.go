@@ -27,12 +27,12 @@ func do(t *testing.T, args ...string) string {
 	return stdout.String()
 }
 
-// root is where a server is.
+// root returns the root URL of a server.
 func (s *served) root() string { return regexp.MustCompile(`http://[^/]+`).FindString(s.lines) }
 
-// The real cargo builds at the end of a chain: a mirror of a registry, in bundles and a
-// loose crate; a mirror of that one, brought home as docs/replicas.md says it, which asks
-// no other server; and a proxy that pulls from it.
+// The real cargo builds at the end of a chain: a mirror with bundles and a loose crate, a
+// mirror of that mirror made as docs/replicas.md describes, which asks no other server, and a
+// proxy that pulls from the second mirror.
 func TestCargoBuildsAtTheEndOfAChain(t *testing.T) {
 	needCargo(t)
 	durabletest.Asked(t)
@@ -81,7 +81,7 @@ func TestCargoBuildsAtTheEndOfAChain(t *testing.T) {
 	again.testBuild(last)
 }
 
-// pullsFrom is a proxy of another server.
+// pullsFrom starts a proxy of another server.
 func pullsFrom(t *testing.T, dir string, of *served) *servecli.Config {
 	t.Helper()
 	cfg := serveConfigOf(dir)
@@ -95,7 +95,7 @@ func pullsFrom(t *testing.T, dir string, of *served) *servecli.Config {
 	return cfg
 }
 
-// oldCargo is cargo 1.65, as Debian 12 has it: it knows no sparse protocol.
+// oldCargo is cargo 1.65, the version in Debian 12: it has no sparse protocol.
 const oldCargo = "cargo-1.65"
 
 // testOldCargo: a cargo that fetches its registry with git resolves and fetches.

@@ -56,7 +56,7 @@ func (c *child) kill() {
 	<-c.ended
 }
 
-// said is the end of what the program said.
+// said returns the end of the program's output.
 func (c *child) said() string {
 	const most = 3000
 	text := c.out.String()
@@ -66,8 +66,8 @@ func (c *child) said() string {
 	return text
 }
 
-// code waits for the end of the run and returns its exit code, -1 if a signal
-// was its end. The run is killed after limit, which is a failure.
+// code waits for the end of the run and returns its exit code, -1 if a signal ended it. After
+// limit it kills the run and fails the test.
 func (c *child) code(limit time.Duration) int {
 	c.t.Helper()
 	select {
@@ -90,8 +90,8 @@ func (c *child) want(code int, texts ...string) {
 	c.says(texts...)
 }
 
-// says fails the test if the program, which has ended, has not said all of
-// texts, or has crashed.
+// says fails the test if the program, which has ended, has not printed all of texts, or has
+// crashed.
 func (c *child) says(texts ...string) {
 	c.t.Helper()
 	for _, text := range texts {

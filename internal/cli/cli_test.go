@@ -37,8 +37,8 @@ const killAt = "CLONECRATESIO_TEST_KILL_AT"
 // bundleSize is the environment variable with the size of a bundle, in bytes.
 const bundleSize = "CLONECRATESIO_TEST_BUNDLE_SIZE"
 
-// fullUntil is the environment variable with a path: a disk has little space as long
-// as it has that.
+// fullUntil is the environment variable with a path: as long as it exists on a disk, the disk
+// has little space.
 const fullUntil = "CLONECRATESIO_TEST_FULL_UNTIL"
 
 func TestMain(m *testing.M) {
@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// testApp is the real program on a network that ends at this machine.
+// testApp returns the real program, which can reach only this machine.
 func testApp() *App {
 	app := &App{program.App{Exit: os.Exit, Dial: simreg.LoopbackOnly}}
 	app.BundleSize, _ = strconv.ParseInt(os.Getenv(bundleSize), 10, 64)
@@ -75,7 +75,7 @@ func testApp() *App {
 	return app
 }
 
-// full is a disk with little space as long as it has a path.
+// full is a disk that has little space as long as a path exists on it.
 type full struct {
 	durable.FS
 	until string
@@ -94,7 +94,7 @@ func (d full) Free() (bytes, files int64, err error) {
 //	writeindex DIR     writes its index
 //	inject NAME VERSION KIND TIMES [CODE]
 //	                   makes requests fail; "all all" means every crate
-//	heal               ends that
+//	heal               makes them succeed again
 //	replace NAME VERSION   gives a version other bytes
 //	lockfile FILE NAME@VERSION ...
 //	                   writes a Cargo.lock of these versions
@@ -102,7 +102,7 @@ func (d full) Free() (bytes, files int64, err error) {
 //	publish, unpublish, yank, unyank NAME VERSION
 //	publishmany N      publishes N versions of new crates
 //	commit DIR         commits the index to a git repository
-//	squash DIR         does so without history
+//	squash DIR         does so, and removes the history
 //	day YYYY-MM-DD     dates the next commit
 //	await FILE TEXT    waits until the file contains the text; await -gone FILE: until it
 //	                   is not there
@@ -183,14 +183,13 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// dearScripts start so many programs that they take most of the time of all.
+// dearScripts are the scripts that take most of the time, because they start many programs.
 var dearScripts = strings.Fields(`accept airgap airgap_guide attest carried demo demo_airgap doctor export follow_bundle hostile
 	import_tree key past peers prune prune_bundles prune_deep prune_deep_space repack replicate replicate_deep republished_kept
 	select shard shard_store sidecars store sync sync_sparse telemetry transfer usage verify`)
 
-// someScripts are the files of the scripts to run: of those that are dear one in seven by
-// chance, of the others one in two, more in CI (-more), all if the test is thorough or names
-// scripts in -run.
+// someScripts returns the files of the scripts to run: a random seventh of the dear ones and
+// half of the others; more in CI (-more); all if the test is thorough or -run names scripts.
 func someScripts(t *testing.T) []string {
 	all, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
 	must(t, err)
@@ -245,7 +244,7 @@ func (w *scriptWorld) commit(ts *testscript.TestScript, dir string) {
 	ts.Check(err)
 }
 
-// await waits for what another process writes.
+// await waits until another process has written a text.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	var content []byte
 	for range 1000 {
@@ -342,8 +341,8 @@ func freePort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(l.Close())
 }
 
-// getURL prints what a server answers that may have begun just now, or, with a text,
-// what it answers once that has the text.
+// getURL prints the answer of a server, which may not listen yet. With a text, it asks until
+// the answer has the text.
 func getURL(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		resp, err := http.Get(args[0])

@@ -59,7 +59,7 @@ func TestDemoServes(t *testing.T) {
 	}
 }
 
-// What the demo would not let pass.
+// The demo's check fails if the server has other bytes than the registry, or lacks a version.
 func TestDemoAsksForBytes(t *testing.T) {
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse("foo 1.0.0")...)

@@ -24,8 +24,7 @@ var (
 	quoted  = regexp.MustCompile(`"[^"]*"|'[^']*'|\$\([^)]*\)`)
 )
 
-// TestDocumentsCommands: each command of ours in a page is one that the programs have, and
-// has no flag that they have not.
+// TestDocumentsCommands: the programs have all commands and flags that the documents show.
 func TestDocumentsCommands(t *testing.T) {
 	app := &App{program.App{Stdout: io.Discard, Stderr: io.Discard}}
 	roots := map[string]*cli.Command{}
@@ -44,7 +43,7 @@ func TestDocumentsCommands(t *testing.T) {
 	}
 }
 
-// shellLines is the commands of all pages, each whole, with the page that it is on.
+// shellLines returns the complete commands of all documents, with the document of each.
 func shellLines(t *testing.T) iter.Seq2[string, string] {
 	t.Helper()
 	return func(yield func(page, line string) bool) {
@@ -61,8 +60,8 @@ func shellLines(t *testing.T) iter.Seq2[string, string] {
 	}
 }
 
-// commandsOf is the commands in the blocks of a page, without their comments and without
-// what they print. A block in which a program asks "did you mean" shows a slip.
+// commandsOf returns the commands in the code blocks of a document, without comments and
+// output. It skips a block with "did you mean", which shows a typing error.
 func commandsOf(text string) (lines []string) {
 	whole := strings.NewReplacer("\r\n", "\n", "\\\n", " ", "`\n", " ")
 	for _, block := range shellBlock.FindAllStringSubmatch(text, -1) {
@@ -108,8 +107,8 @@ func hasFlagNamed(cmd *cli.Command, name string) bool {
 		slices.ContainsFunc(cmd.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
 }
 
-// TestDocumentsTargets: a page that says make TARGET, go run ./PACKAGE or python3 FILE names
-// one that is there.
+// TestDocumentsTargets: the targets, packages and files in make TARGET, go run ./PACKAGE and
+// python3 FILE exist.
 func TestDocumentsTargets(t *testing.T) {
 	makefile := readFile(t, "../../Makefile")
 	target := regexp.MustCompile(`(?:^|\s)make ([a-z][\w-]*)`)
@@ -129,8 +128,8 @@ func TestDocumentsTargets(t *testing.T) {
 	}
 }
 
-// TestDocumentsAreRun: the commands of these pages are those that scripts run. "# internet"
-// behind a command says that no test can run it.
+// TestDocumentsAreRun: scripts run the commands of these documents. "# internet" behind a
+// command says that no test can run it.
 func TestDocumentsAreRun(t *testing.T) {
 	for _, doc := range []struct {
 		page, script string
@@ -158,15 +157,15 @@ func TestDocumentsAreRun(t *testing.T) {
 	}
 }
 
-// untried are flags with which a page shows a command, and that no test gives to it.
-// The tests that are named give it to the package below.
+// untried are flags that a document shows, but that no test passes to the command. The named
+// tests cover the package that does the work.
 var untried = map[string]string{
 	"serve -auth-tokens": "internal/access", "serve -cache-gb": "internal/store/overlay",
 	"serve -pull-cache-gb": "internal/pull", "worker -jobs": "internal/fleet",
 }
 
-// TestDocumentsFlagsAreTried: each flag that a page shows with a command is one that a
-// script gives to that command, or a test of Go to some command.
+// TestDocumentsFlagsAreTried: a script passes each flag in the documents to its command, or a
+// Go test passes it to some command.
 func TestDocumentsFlagsAreTried(t *testing.T) {
 	tried, inGo := map[string]bool{}, map[string]bool{}
 	scripts, _ := filepath.Glob("testdata/script/*.txtar")

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// On a mirror that is as it should be, and on one that is not.
+// The doctor passes a good mirror, and fails a bad one.
 func TestDoctorOfAMirror(t *testing.T) {
 	needCargo(t)
 	t.Setenv("CARGO_NET_RETRY", "0") // it waits ten seconds between tries
@@ -42,7 +42,7 @@ func TestDoctorOfAMirror(t *testing.T) {
 	}
 }
 
-// A mirror that lacks what its crates need is a warning: that may be meant.
+// If a mirror lacks dependencies of its crates, that is only a warning: it may be intended.
 func TestDoctorOfAPartialMirror(t *testing.T) {
 	needCargo(t)
 	dir := t.TempDir()

@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// The real cargo builds from a bucket of a real S3 server, through a web server in front
-// of its folder that knows neither, and sees what the next export adds.
+// The real cargo builds from a bucket of a real S3 server, through an ordinary web server on
+// the bucket's folder, and sees what the next export adds.
 func TestCargoBuildsFromABucket(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	needCargo(t)

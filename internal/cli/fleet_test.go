@@ -35,7 +35,7 @@ func slow(t *testing.T) {
 	durabletest.Asked(t)
 }
 
-// fleetOf is a registry, its index, and a bucket into which processes mirror it.
+// A fleetOf has a registry, its index, and a bucket into which processes mirror it.
 type fleetOf struct {
 	*testing.T
 	dir, up, store string
@@ -59,7 +59,7 @@ func newFleet(t *testing.T, reg *simreg.Registry, store string) *fleetOf {
 	return f
 }
 
-// process is one of the real program.
+// A process is a run of the real program.
 type process struct {
 	*exec.Cmd
 	out, err bytes.Buffer
@@ -79,7 +79,7 @@ func (f *fleetOf) sync(folder, shard string, more ...string) *process {
 		"-index-url", f.up, "-crates-base-url", f.server.BaseURL, "-listen", ""}, more...)...)
 }
 
-// ends waits for a process, which must end well.
+// ends waits for a process, and fails the test if it fails.
 func (f *fleetOf) ends(p *process) {
 	f.Helper()
 	if err := p.Wait(); err != nil {
@@ -87,7 +87,7 @@ func (f *fleetOf) ends(p *process) {
 	}
 }
 
-// census is what status -store says, and its exit code.
+// census returns the output of status -store, and its exit code.
 func (f *fleetOf) census() (c fleet.Counted, code int) {
 	f.Helper()
 	p := f.start("status", "-store", f.store, "-json")
@@ -101,9 +101,9 @@ func (f *fleetOf) census() (c fleet.Counted, code int) {
 	return c, p.ProcessState.ExitCode()
 }
 
-// Eight machines mirror a registry into one bucket, each its shard. One sleeps through
-// its lease, another takes its shard over; when the first wakes up, it may change
-// nothing. The root names each version once.
+// Eight machines mirror a registry into one bucket, one shard each. One machine is stopped
+// until its lease expires, and another takes over its shard; then the first one continues,
+// and must change nothing. At the end the root names each version once.
 func TestShardsIntoOneBucket(t *testing.T) {
 	slow(t)
 	const of, versions = 8, 160
@@ -172,8 +172,8 @@ func mostOf(reg *simreg.Registry, of int) (most int) {
 	return most
 }
 
-// Four workers pack a mirror; one is killed, one sleeps longer than the queue waits.
-// Nothing is lost, nothing is named twice, and all can be rebuilt from the bucket.
+// Four workers pack a mirror; one is killed, and one is stopped for longer than the queue
+// waits. No version is lost or named twice, and all can be rebuilt from the bucket.
 func TestWorkersAreKilled(t *testing.T) {
 	slow(t)
 	t.Run("folder", func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// What is blocked in a bucket no replica gives out, within a second or so.
+// About a second after a version is blocked in a bucket, no replica serves it.
 func TestReplicasSeeBlocks(t *testing.T) {
 	b, address := folderBucket(t)
 	replicatest.New(t, b, "foo 1.0.0")
@@ -58,7 +58,7 @@ func TestReplicasSeeBlocks(t *testing.T) {
 	}
 }
 
-// A client certificate of the authority lets in, and another one does not.
+// The server accepts client certificates of the authority, and no others.
 func TestClientCertificates(t *testing.T) {
 	dir := t.TempDir()
 	mirrorDemo(t, simreg.New(simreg.MustParse("foo 1.0.0\n")...), dir, false)

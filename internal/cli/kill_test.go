@@ -28,8 +28,8 @@ import (
 
 var kills = flag.Int("kills", 10, "SIGKILLs of TestC1RandomKills")
 
-// mirrored is a registry and a folder into which the real program mirrors it,
-// in a process of its own.
+// mirrored has a registry, and a folder into which the real program mirrors it, in a process
+// of its own.
 type mirrored struct {
 	t      *testing.T
 	reg    *simreg.Registry
@@ -62,12 +62,12 @@ func (m *mirrored) command(env ...string) (*exec.Cmd, *bytes.Buffer) {
 	return cmd, &out
 }
 
-// home is the folders of the mirror.
+// home returns the folders of the mirror.
 func (m *mirrored) home() *home.Dirs {
 	return &home.Dirs{Crates: filepath.Join(m.dir, "out"), Bundles: filepath.Join(m.dir, "bundles")}
 }
 
-// openStore opens what the catalog's rows are about.
+// openStore opens the store in which the catalog's rows place crates.
 func (m *mirrored) openStore() (_ store.Reader, closeAll func()) {
 	m.t.Helper()
 	st, err := home.OpenStores(m.home(), home.Limits{})
@@ -75,8 +75,8 @@ func (m *mirrored) openStore() (_ store.Reader, closeAll func()) {
 	return st, func() { must(m.t, st.Close()) }
 }
 
-// check is oracle O1: nothing under a final name is not the crate; with all, it
-// is O4: everything is there.
+// check is oracle O1: every file with a final name is the crate. With all, it is O4 as well:
+// no crate is missing.
 func (m *mirrored) check(all bool) error {
 	for _, id := range m.reg.IDs() {
 		data, err := os.ReadFile(filepath.Join(m.dir, "out", filepath.FromSlash(id.LoosePath())))
@@ -97,8 +97,8 @@ func (m *mirrored) check(all bool) error {
 	return nil
 }
 
-// complete runs the program undisturbed, which must complete the mirror, and
-// again, which must do nothing.
+// complete runs the program twice, undisturbed. The first run must complete the mirror, and
+// the second must do nothing.
 func (m *mirrored) complete() {
 	m.t.Helper()
 	for run := 1; run <= 2; run++ {
@@ -120,10 +120,9 @@ func (m *mirrored) complete() {
 	}
 }
 
-// TestC1RandomKills kills the real program at random instants of its life, runs
-// it again, and so on: what shows under a final name is whole at any time, and
-// one undisturbed run at the end completes the mirror. -kills 200 is what
-// "make slow" does.
+// TestC1RandomKills kills the real program at random instants and runs it again, many times.
+// At any time, files with final names are complete, and one undisturbed run at the end
+// completes the mirror. "make slow" does it with -kills 200.
 func TestC1RandomKills(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -193,8 +192,8 @@ func parseRegistry(t *testing.T) *simreg.Registry {
 	return simreg.New(versions...)
 }
 
-// TestC2Signals: the first signal stops in order, with everything that was done
-// recorded and an exit code that says why; the second exits at once.
+// TestC2Signals: after the first signal the program stops in order: it records everything
+// that is done, and its exit code says why it stopped. A second signal stops it at once.
 func TestC2Signals(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("signals cannot be sent on Windows")
@@ -253,8 +252,8 @@ func TestC2Signals(t *testing.T) {
 	}
 }
 
-// records returns what the manifest says, without the torn last line that a
-// crash may leave.
+// records returns the records of the manifest, without the incomplete last line that a crash
+// may leave.
 func (m *mirrored) records() []runlog.Record {
 	m.t.Helper()
 	data, err := os.ReadFile(filepath.Join(m.dir, "manifest.jsonl"))
@@ -273,7 +272,7 @@ func (m *mirrored) records() []runlog.Record {
 	return recs
 }
 
-// done counts the records of versions that are held.
+// done counts the records of stored versions.
 func (m *mirrored) done() (n int) {
 	for _, rec := range m.records() {
 		if rec.OK {

@@ -30,8 +30,8 @@ func newBundling(t *testing.T, reg *simreg.Registry) *mirrored {
 // smallBundles is the environment that makes a run have several bundles.
 var smallBundles = fmt.Sprintf("%s=%d", bundleSize, 20_000)
 
-// completeBundles runs the program undisturbed, which must complete the mirror,
-// and again, which must do nothing; every crate is in one bundle then.
+// completeBundles runs the program twice, undisturbed. The first run must complete the
+// mirror, and the second must do nothing. Then every crate must be in exactly one bundle.
 func (m *mirrored) completeBundles() {
 	m.t.Helper()
 	for run := 1; run <= 2; run++ {
@@ -68,7 +68,7 @@ func (m *mirrored) completeBundles() {
 	}
 }
 
-// checkStockTools wants those that are installed to read a bundle.
+// checkStockTools checks that the installed standard tools can read a bundle.
 func checkStockTools(t *testing.T, name string) {
 	t.Helper()
 	for _, args := range [][]string{{"zstd", "-qt", name}, {"tar", "--zstd", "-tf", name}, {"bsdtar", "-tf", name}} {
@@ -85,7 +85,7 @@ func checkStockTools(t *testing.T, name string) {
 	}
 }
 
-// countMembers wants every member to be the registry's crate.
+// countMembers checks that every member is the registry's crate.
 func (m *mirrored) countMembers(name string, count map[crate.ID]int) {
 	m.t.Helper()
 	f, err := os.Open(name)
@@ -186,8 +186,7 @@ func openCatalogToRead(path string) (catalog.Live, error) {
 	return live, err
 }
 
-// recorded counts the requests that were made for each crate which the catalog
-// says is held.
+// recorded returns how often each crate that the catalog has was requested.
 func (m *mirrored) recorded() map[crate.ID]int {
 	m.t.Helper()
 	requests := map[crate.ID]int{}
@@ -213,9 +212,9 @@ func (m *mirrored) recorded() map[crate.ID]int {
 	return requests
 }
 
-// TestThreeKillsAndAnUpdate kills the real program three times while it makes
-// bundles, with an update of the index in between. Every crate is in one bundle at
-// the end, and none was asked for again that was recorded once.
+// TestThreeKillsAndAnUpdate kills the real program three times while it makes bundles, with
+// an update of the index in between. At the end every crate is in exactly one bundle, and no
+// crate was requested again after it was recorded.
 func TestThreeKillsAndAnUpdate(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	if testing.Short() {
@@ -255,8 +254,8 @@ func TestThreeKillsAndAnUpdate(t *testing.T) {
 	m.wantNoMoreRequests(before)
 }
 
-// killOnceRecorded kills a run as soon as its manifest says that something was
-// downloaded; the catalog says so before.
+// killOnceRecorded kills a run as soon as its manifest records a download. The catalog
+// records it earlier.
 func (m *mirrored) killOnceRecorded(p *os.Process) {
 	for range 6000 {
 		data, err := os.ReadFile(filepath.Join(m.dir, "manifest.jsonl"))

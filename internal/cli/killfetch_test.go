@@ -8,9 +8,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// TestC1KillFetchesLittleAgain kills the real program when half of a run has come, long
-// before the first checkpoint: what it has fetched is kept, but for the requests that
-// were under way.
+// TestC1KillFetchesLittleAgain kills the real program in the middle of a run, long before the
+// first checkpoint. The next run keeps everything that was downloaded, and repeats only the
+// requests that were in progress.
 func TestC1KillFetchesLittleAgain(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	const versions, concurrency = 600, 16

@@ -24,7 +24,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// fewKills is how many a plain run does of what make slow does -kills times.
+// fewKills is the number of kills in a plain test run; "make slow" does more, with -kills.
 func fewKills() int {
 	if *durabletest.Thorough {
 		return *kills
@@ -32,7 +32,7 @@ func fewKills() int {
 	return max(2, *kills/5)
 }
 
-// puller is the real program, as a proxy that keeps what it pulls in a folder.
+// puller runs the real program as a proxy that stores what it pulls in a folder.
 type puller struct {
 	t    *testing.T
 	reg  *simreg.Registry
@@ -43,7 +43,7 @@ type puller struct {
 	given map[crate.ID]bool
 }
 
-// start starts it, and returns where it is, once it serves.
+// start starts the proxy, waits until it serves, and returns its URL.
 func (p *puller) start(more ...string) (cmd *exec.Cmd, url string) {
 	p.t.Helper()
 	cmd = exec.Command("clonecratesio", append(append([]string{"serve", "-mirror", p.dir, "-pull-only", "-listen", "127.0.0.1:0", "-admin-listen", ""}, p.args...), more...)...)
@@ -63,7 +63,7 @@ func (p *puller) start(more ...string) (cmd *exec.Cmd, url string) {
 	return nil, ""
 }
 
-// get asks for a crate file. What is given must be right; false: nothing was.
+// get requests a crate file, and reports whether it got one. Its bytes must be right.
 func (p *puller) get(url string, id crate.ID) bool {
 	resp, err := http.Get(url + "/crates/" + id.Name + "/" + id.Version + "/download")
 	if err != nil {
@@ -84,8 +84,8 @@ func (p *puller) get(url string, id crate.ID) bool {
 	return true
 }
 
-// check looks at what is under final names, and that nothing else is left if the folder
-// was opened since.
+// check checks the files with final names and, if the folder was opened since the kill, that
+// there are no others.
 func (p *puller) check(opened bool) {
 	p.t.Helper()
 	err := filepath.WalkDir(filepath.Join(p.dir, "pulled"), func(file string, d fs.DirEntry, err error) error {
@@ -110,9 +110,9 @@ func (p *puller) check(opened bool) {
 	must(p.t, err)
 }
 
-// P3: the real program is killed while many clients have it pull: what is under a final
-// name is whole, nothing half is given, what was given is given again without upstream,
-// and what was being written is removed.
+// P3: the real program is killed while many clients make it pull. Files with final names are
+// complete; no client gets a part of a file as a whole one; served files are served again
+// without upstream; unfinished files are removed.
 func TestP3PullRandomKills(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -153,8 +153,8 @@ func TestP3PullRandomKills(t *testing.T) {
 	t.Logf("%d versions were given", len(p.given))
 }
 
-// The real program is killed in the middle of looks at a sparse index: what of the index
-// is there reads, and one undisturbed sync at the end has everything.
+// The real program is killed while it updates from a sparse index. The index that it has
+// remains readable, and one undisturbed sync at the end has everything.
 func TestC1SparseSyncKills(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)

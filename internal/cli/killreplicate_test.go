@@ -18,10 +18,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// TestReplicateKills kills the real program while it brings a mirror home from another one
-// that is served: before some operation of its disk, and when so many bytes of the bundle
-// have come. What shows under a final name is what the peer has, at any time, and one
-// undisturbed run at the end makes all of it equal, byte for byte.
+// TestReplicateKills kills the real program while it copies a mirror from a peer: before some
+// operation on its disk, or after some bytes of the bundle. Files with final names are always
+// equal to the peer's, and one undisturbed run at the end makes the mirrors equal, byte for
+// byte.
 func TestReplicateKills(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
@@ -75,7 +75,7 @@ func killAtBytes(run *child, file string, bytes int64) {
 	}
 }
 
-// servedPeer is a mirror with a bundle and a segment that is served.
+// servedPeer serves a mirror with a bundle and a segment.
 type servedPeer struct {
 	t    *testing.T
 	dir  string
@@ -129,8 +129,7 @@ func (p *servedPeer) replicate(to string) (*exec.Cmd, *bytes.Buffer) {
 	return cmd, out
 }
 
-// compare compares what has its final name with what the peer has: all of it, or what is
-// there.
+// compare compares files with final names with the peer's: all of them, or those that exist.
 func (p *servedPeer) compare(to string, all bool) {
 	p.t.Helper()
 	for _, pattern := range []string{"bundles/bundle-*.zst", "deep/deep-*.zst"} {

@@ -62,8 +62,8 @@ func sidecarsOf(index, dir, mode string, env ...string) (*exec.Cmd, *bytes.Buffe
 	return cmd, &out
 }
 
-// checkSidecars wants whole files alone under final names; with all, one of each
-// version and nothing else.
+// checkSidecars checks that all files with final names are complete; with all, that there is
+// one for each version and nothing else.
 func checkSidecars(t *testing.T, reg *simreg.Registry, dir, mode string, all bool) {
 	t.Helper()
 	count := 0

@@ -21,9 +21,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// TestI1StoreKills kills a sync into a bucket at random instants, by turns from two
-// folders, while upstream publishes. What the root names is there each time; one
-// undisturbed sync has everything, and verify finds nothing wrong.
+// TestI1StoreKills kills syncs into a bucket at random instants, in turn from two folders,
+// while upstream publishes. After each, all objects that the root names exist. At the end one
+// undisturbed sync has everything, and verify finds no problems.
 func TestI1StoreKills(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
@@ -87,7 +87,7 @@ func killStore(t *testing.T, store string) {
 	}
 }
 
-// badObjects are objects that the root names and are not what it says.
+// badObjects returns the objects that differ from what the root says about them.
 func badObjects(t *testing.T, b bucket.Bucket) (bad []string) {
 	t.Helper()
 	r, _, err := root.Read(t.Context(), b, "")

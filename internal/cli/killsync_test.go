@@ -85,7 +85,7 @@ func TestC1SyncKills(t *testing.T) {
 	}
 }
 
-// readable wants all crates of an index to read without fault, if there is one.
+// readable checks that all crates of the index can be read, if there is an index.
 func readable(dir string) error {
 	if found, _ := filepath.Glob(dir); found == nil {
 		return nil
@@ -111,7 +111,7 @@ func readable(dir string) error {
 	return nil
 }
 
-// heldWhole wants a crate to stand under its name.
+// heldWhole checks that a crate's file is complete under its final name.
 func heldWhole(m *mirrored, out string, id crate.ID) error {
 	want, err := m.reg.CrateBytes(id)
 	if err != nil {

@@ -19,16 +19,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// What a round of sync -every 1m waits for at most, and how long a new version may take.
+// The longest wait for a round of sync -every 1m, and how long a new version may take.
 const (
 	everyMinute = 66 * time.Second
 	promised    = 90 * time.Second
 )
 
-// A chain of two mirrors, each a sync that follows and a server: the first hears of new
-// versions by the feed of the registry, the second by that of the first. Rounds come every
-// second here. Of the time from publication to being served, all but the wait for the
-// next round is the same with -every 1m; so it must leave 66 of 90 seconds for that.
+// A chain of two mirrors, each a running sync and a server. The first learns of new versions
+// from the registry's feed, the second from the feed of the first. Here a round starts every
+// second. With -every 1m, only the waits for rounds take longer, so everything else must take
+// so little time that 66 of the 90 seconds remain for them.
 func TestNewVersionsAtOnce(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
@@ -77,7 +77,7 @@ func TestNewVersionsAtOnce(t *testing.T) {
 	})
 }
 
-// following is a mirror that is kept up to date and served.
+// A following is a mirror that is kept up to date and served.
 type following struct {
 	t          *testing.T
 	name       string
@@ -118,7 +118,7 @@ func bodyOf(url string) string {
 	return string(body)
 }
 
-// until waits until something is so.
+// until waits until a condition is true.
 func (f *following) until(what string, so func() bool) {
 	f.t.Helper()
 	for begin := time.Now(); !so(); time.Sleep(20 * time.Millisecond) {
@@ -136,7 +136,7 @@ func (f *following) await(path, text string) {
 	f.until(path+" "+text, func() bool { return strings.Contains(f.get(path), text) })
 }
 
-// metric is the value of a gauge, or how much a histogram has counted.
+// metric returns the value of a gauge, or the count of a histogram.
 func (f *following) metric(of, name string) (value float64) {
 	found := regexp.MustCompile("(?m)^" + name + "(?:_count)? (.*)$").FindStringSubmatch(bodyOf("http://" + f.admin[of] + "/metrics"))
 	if found != nil {
@@ -150,7 +150,7 @@ func (f *following) awaitMetric(of, name string) {
 	f.until(name, func() bool { return f.metric(of, name) > 0 })
 }
 
-// awaitLags waits until all versions were measured, and wants no others to be.
+// awaitLags waits until all versions were measured, and checks that no others were.
 func (f *following) awaitLags(of, name string, versions int) {
 	f.t.Helper()
 	f.until(fmt.Sprintf("%d in %s", versions, name), func() bool { return f.metric(of, name) >= float64(versions) })

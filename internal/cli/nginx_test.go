@@ -33,8 +33,8 @@ const exportedApp = `
 	a = "1"
 `
 
-// A plain web server gives cargo the exported tree: fetch, versions with "+", and an
-// update that costs nothing but 304s.
+// A plain web server serves the exported tree to cargo, also versions with "+", and answers
+// an update with nothing but 304.
 func TestNginxServesAnExport(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	needCargo(t)
@@ -120,8 +120,8 @@ func TestCargoReadsAnExportByFile(t *testing.T) {
 	}
 }
 
-// TestCargoResolvesAsOf: of two days between which a version was yanked and another
-// published again, cargo makes two lock files, and fetches what each names.
+// TestCargoResolvesAsOf: between two days a version is yanked and another is published again.
+// From exports of the two days, cargo makes different lock files, and fetches what each names.
 func TestCargoResolvesAsOf(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	needCargo(t)
@@ -175,8 +175,8 @@ func TestCargoResolvesAsOf(t *testing.T) {
 	}
 }
 
-// cargo reads the index of the exported tree by git, over HTTP and from any web
-// server, as one before 1.68 has to.
+// cargo reads the index of the exported tree with git over HTTP, from any web server, as cargo
+// before 1.68 must.
 func TestCargoReadsAnExportByGit(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	needCargo(t)
@@ -209,8 +209,8 @@ func TestCargoReadsAnExportByGit(t *testing.T) {
 	}
 }
 
-// serve works behind a proxy with HTTPS and a path in front, whether the proxy
-// takes the path away or not.
+// serve works behind a proxy with HTTPS and a path prefix, whether or not the proxy removes
+// the prefix.
 func TestServeBehindNginx(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	needCargo(t)
@@ -295,7 +295,7 @@ func fetchURL(t *testing.T, client *http.Client, url string) (code int, body str
 	return resp.StatusCode, string(data)
 }
 
-// nginx is a real one, with a configuration of its own.
+// nginx is a real nginx with its own configuration.
 type nginx struct {
 	t    *testing.T
 	dir  string
@@ -312,8 +312,7 @@ func newNginx(t *testing.T) *nginx {
 
 func (n *nginx) url(scheme string) string { return scheme + "://" + n.addr }
 
-// start starts it with what goes into its server block; with tls that is
-// HTTPS.
+// start starts nginx with the given server block; with tls it serves HTTPS.
 func (n *nginx) start(server, tls string) {
 	n.t.Helper()
 	user, ssl := "", ""
@@ -365,7 +364,7 @@ func (n *nginx) log() string {
 	return string(text)
 }
 
-// requests counts those for URIs that match, with the status, or any.
+// requests counts the requests whose URI matches and that have the status, if that is given.
 func (n *nginx) requests(pattern string, status int) int {
 	n.t.Helper()
 	code := `\d+`

@@ -19,8 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// upstreamWorld is a registry of two crates, with an index and a folder to
-// mirror into.
+// upstreamWorld has a registry of two crates, an index, and a folder to mirror into.
 type upstreamWorld struct {
 	dir, index string
 	reg        *simreg.Registry
@@ -50,7 +49,7 @@ func newUpstreamWorldOf(t *testing.T, list string) *upstreamWorld {
 	return w
 }
 
-// host is where the registry listens.
+// host returns the address at which the registry listens.
 func (w *upstreamWorld) host() string {
 	u, _ := url.Parse(w.server.BaseURL)
 	return u.Host
@@ -63,8 +62,7 @@ func (w *upstreamWorld) setConfig(t *testing.T, content string) {
 	}
 }
 
-// download mirrors into a folder of that name, and returns the exit code and
-// all that was said.
+// download mirrors into a folder with that name, and returns the exit code and all output.
 func (w *upstreamWorld) download(out string, more ...string) (code int, said string) {
 	return runLocal(append([]string{"clonecratesio", "download", "-index-dir", w.index, "-out", filepath.Join(w.dir, out, "crates"),
 		"-bundles-out", filepath.Join(w.dir, out, "bundles"), "-manifest", filepath.Join(w.dir, out, "manifest.jsonl"),
@@ -97,7 +95,7 @@ func grep(t *testing.T, dir, text string) (found []string) {
 	return found
 }
 
-// B29: where crates are, as flags and config.json say it.
+// B29: crates are where flags and config.json say.
 func TestB29WhereCratesAre(t *testing.T) {
 	w := newUpstreamWorld(t)
 	root := "http://" + w.host()
@@ -138,8 +136,8 @@ func TestB29WhereCratesAre(t *testing.T) {
 	}
 }
 
-// B29: sidecars, bundles' manifests and a repair go by the same template, and
-// nothing that is kept has the password in it.
+// B29: sidecars, bundles' manifests and repairs use the same template, and no stored file has
+// the password.
 func TestB29OneTemplateForAll(t *testing.T) {
 	w := newUpstreamWorld(t)
 	base := "http://user:s3cret@" + w.host() + "/crates/{crate}/{version}/download"
@@ -172,7 +170,7 @@ func TestB29OneTemplateForAll(t *testing.T) {
 	}
 }
 
-// B30: what cannot be a base URL is wrong usage, wherever one is taken.
+// B30: an invalid base URL is wrong usage in every command that accepts one.
 func TestB30BaseURLsWithAQuery(t *testing.T) {
 	w := newUpstreamWorld(t)
 	for _, base := range []string{w.server.BaseURL + "?token=s3cret", w.server.BaseURL + "#s3cret", w.server.BaseURL + "/{crate}?v={version}&t=s3cret"} {
@@ -211,7 +209,7 @@ func TestB18AllowHost(t *testing.T) {
 	}
 }
 
-// B28: a token is sent to upstream, and is nowhere else.
+// B28: a token is sent to upstream, and appears nowhere else.
 func TestB28UpstreamToken(t *testing.T) {
 	w := newUpstreamWorld(t)
 	var mu sync.Mutex
@@ -263,8 +261,8 @@ func TestB28UpstreamToken(t *testing.T) {
 	run(2, "there is no token in", "", append(to, "-upstream-token-file", empty)...)
 }
 
-// B5: what came under a crate's name is kept with the headers that tell who
-// changed it, in the note and in the manifest.
+// B5: wrong bytes of a crate are kept, and the note and the manifest have the headers that
+// show which server changed them.
 func TestB5HeadersAreEvidence(t *testing.T) {
 	w := newUpstreamWorld(t)
 	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
@@ -291,7 +289,7 @@ func TestB5HeadersAreEvidence(t *testing.T) {
 	}
 }
 
-// B27: an answer that gives the connection away ends the attempt, not the run.
+// B27: an answer that switches protocols ends the attempt, not the run.
 func TestB27SwitchingProtocols(t *testing.T) {
 	w := newUpstreamWorld(t)
 	w.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Switch, Times: -1})
@@ -301,8 +299,8 @@ func TestB27SwitchingProtocols(t *testing.T) {
 	}
 }
 
-// B31: upstream has a part of what the index names. With -allow-missing one run
-// fetches it all, and a place that has nothing is a mistake all the same.
+// B31: upstream has only a part of the index's versions. With -allow-missing a run downloads
+// that part and succeeds; an upstream without any version is still an error.
 func TestB31PartialUpstream(t *testing.T) {
 	var list strings.Builder
 	for i := range 200 {

@@ -15,8 +15,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// What was pulled is given out as fast as what a mirror holds: the same crate files, asked
-// of both in turn.
+// A proxy serves pulled crates as fast as a mirror serves its own: the test requests the same
+// crate files from both in turn.
 func TestCargoGetsPulledCratesAsFast(t *testing.T) {
 	if !*durabletest.Thorough {
 		t.Skip("measures: make slow")

@@ -26,8 +26,8 @@ var programs = map[string]func(*App) *cli.Command{
 	"generate-sidecars": GenerateSidecars,
 }
 
-// TestReference keeps docs/reference/commands.md what the programs say of
-// themselves: go test ./internal/cli -run TestReference -update
+// TestReference: docs/reference/commands.md has the help texts of the programs. To update it:
+// go test ./internal/cli -run TestReference -update
 func TestReference(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("# Commands\n\nWhat each says when asked for `-help`. Flags take one dash or two, and a value after\na space or `=`.\n")

@@ -74,9 +74,9 @@ func (r *replay) serve() (url string) {
 	return regexp.MustCompile(`sparse\+(.*)/index/`).FindStringSubmatch(startServing(r.t, cfg).lines)[1]
 }
 
-// kept reports what the mirror does not have any more of all that it once held:
-// what upstream has as the version's own, other bytes as superseded, and what
-// upstream removed as removed; each can be read, and is what it was.
+// kept reports bytes that the mirror once held and has lost. Bytes that upstream has must be
+// current, others of the same version superseded, and those that upstream removed removed;
+// all must be readable and unchanged.
 func (r *replay) kept() (err error) {
 	r.t.Helper()
 	cat, err := openCatalogToRead(r.home().Catalog())

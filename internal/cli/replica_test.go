@@ -30,7 +30,7 @@ func folderBucket(t *testing.T) (bucket.Bucket, string) {
 	return b, b.String()
 }
 
-// replicaConfig is serve -store.
+// replicaConfig returns the configuration of serve -store.
 func replicaConfig(t *testing.T, address string) *servecli.Config {
 	t.Helper()
 	cfg := serveConfigOf(filepath.Join(t.TempDir(), "replica"))
@@ -38,7 +38,7 @@ func replicaConfig(t *testing.T, address string) *servecli.Config {
 	return cfg
 }
 
-// get returns what a server answers.
+// get returns the answer of a server.
 func (s *served) get(t *testing.T, path string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, regexp.MustCompile(`http://[^/]+`).FindString(s.lines)+path, nil)

@@ -14,8 +14,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// A replica that runs gives out versions that sync has since put into a segment of the
-// deep archive, when no bundle has them any more.
+// A running replica still serves versions that sync has moved from bundles to a segment of
+// the deep archive.
 func TestReplicaFollowsSegments(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)

@@ -19,8 +19,8 @@ import (
 
 var replicaRows = flag.Int("replica-rows", 0, "versions in the lists that TestReplicaMemory has a replica take; 0 skips it")
 
-// How much memory serve -store takes that begins with the lists of many versions, without
-// a snapshot of the catalog.
+// TestReplicaMemory measures the memory of serve -store when it starts from lists of many
+// versions, without a snapshot of the catalog.
 //
 //	go test ./internal/cli -run TestReplicaMemory -v -replica-rows 300000
 func TestReplicaMemory(t *testing.T) {

@@ -131,8 +131,8 @@ func fill(name string) error {
 	return errors.Join(err, f.Close())
 }
 
-// C7: a disk without a free byte, on which the mirror is complete. Even if
-// nothing can be done there, it is said why.
+// C7: the mirror is complete on a disk without a free byte. Even if commands cannot work
+// there, they say why.
 func TestRootC7FullFromTheBeginning(t *testing.T) {
 	d := newTmpfs(t, t.TempDir(), roomy)
 	m := newMirroredOn(t, simreg.Demo(), d.dir)
@@ -149,8 +149,8 @@ func TestRootC7FullFromTheBeginning(t *testing.T) {
 	}
 }
 
-// C11: a limit on the size of files, whose signal (SIGXFSZ) ends other programs.
-// Where SQLite meets it, it knows no more than that a write failed.
+// C11: a limit on the size of files, whose signal (SIGXFSZ) ends other programs. If a write
+// of SQLite exceeds it, the error says only that a write failed.
 func TestRootC11FileSizeLimit(t *testing.T) {
 	needRoot(t, "sh")
 	large := crate.ID{Name: "large", Version: "1.0.0"}

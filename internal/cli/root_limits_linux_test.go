@@ -18,9 +18,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// C15: far fewer file descriptors than downloads at a time, on small and large
-// machines. Nothing is wrong with any crate, so none may be given up: the run
-// makes do with what it has, or says at once that it cannot.
+// C15: far fewer file descriptors than concurrent downloads, on small and large machines. As
+// nothing is wrong with the crates, the run must download all of them with the descriptors
+// that it has, or report at once that it cannot.
 func TestRootC15FewFileDescriptors(t *testing.T) {
 	needRoot(t, "sh")
 	for _, tt := range []struct {

@@ -115,8 +115,7 @@ func (m *mirrored) path(id crate.ID) string {
 	return filepath.Join(m.dir, "out", filepath.FromSlash(id.LoosePath()))
 }
 
-// holds is oracle O3: what was acknowledged is there. That it is whole says
-// sound.
+// holds is oracle O3: what was acknowledged exists. sound checks that its bytes are right.
 func (m *mirrored) holds(who string, ids []crate.ID) {
 	m.t.Helper()
 	for _, id := range ids {

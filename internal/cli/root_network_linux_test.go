@@ -102,11 +102,10 @@ func (m *mirrored) downloadIn(n *network) (c *child) {
 	return c
 }
 
-// B12, B13, B25: the network goes away and comes back while the real program is at work.
-// Runs continue, or end with what they have; nothing wrong gets a name, and what was
-// recorded is not fetched again. The cuts are short: TCP waits twice as long after each,
-// and what a run does when it has waited for too long (B13) is tested where time is
-// simulated.
+// B12, B13, B25: the network fails and returns while the real program runs. Runs continue, or
+// end and keep what they have. No wrong bytes get a final name, and recorded crates are not
+// downloaded again. The cuts are short, because TCP doubles its waits; tests with simulated
+// time cover runs that wait for too long (B13).
 func TestRootB25NetworkCuts(t *testing.T) {
 	const mirrors, cutsOfRun = 4, 4
 	seed := rand.Uint64()
@@ -141,7 +140,7 @@ func TestRootB25NetworkCuts(t *testing.T) {
 	}
 }
 
-// requests counts those that were made for some versions.
+// requests counts the requests for some versions.
 func (m *mirrored) requests(ids []crate.ID) (sum int) {
 	for _, id := range ids {
 		sum += m.reg.Requests(id)
