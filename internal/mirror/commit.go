@@ -70,13 +70,7 @@ func (r *run) commit(ctx context.Context, batch []*result) error {
 	if err != nil {
 		return err
 	}
-	if gone := unlinked(batch); len(gone) > 0 { // before the rows: a power cut must not bring them back
-		err = r.cfg.Store.RemoveLoose(gone)
-	}
-	if err == nil {
-		err = r.cfg.Catalog.Commit(ctx, rows)
-	}
-	if err != nil {
+	if err := r.cfg.Catalog.Commit(ctx, rows); err != nil {
 		return err
 	}
 	if err := r.cfg.Manifest.Append(r.records(batch)); err != nil {
@@ -84,14 +78,6 @@ func (r *run) commit(ctx context.Context, batch []*result) error {
 	}
 	r.count(batch)
 	return nil
-}
-
-// unlinked returns the versions whose loose files an interrupted run has removed.
-func unlinked(batch []*result) (ids []crate.ID) {
-	for _, res := range batch {
-		ids = append(ids, res.Unlinked...)
-	}
-	return ids
 }
 
 // slowDisk is how long a commit may take before the log says so.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
@@ -16,7 +17,11 @@ func (r *run) plan(ctx context.Context) (*plan.Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("planning: %w", err)
 	}
-	totals, err := plan.Make(ctx, r.cfg.Config, r.cfg.held(), &planSink{r, s})
+	sink := &planSink{run: r, spool: s}
+	totals, err := plan.Make(ctx, r.cfg.Config, r.cfg.held(), sink)
+	if err == nil {
+		err = sink.settleRemovals(ctx)
+	}
 	if err == nil {
 		err = s.Finish()
 	}
@@ -37,8 +42,10 @@ func (r *run) plan(ctx context.Context) (*plan.Spool, error) {
 
 // planSink sends items without work to the committer, and the others to the spool.
 type planSink struct {
-	run   *run
-	spool *plan.Spool
+	run     *run
+	spool   *plan.Spool
+	removed []crate.ID // loose files that are gone, which may not be durable
+	waiting []*result  // rows that say so
 }
 
 // Held implements plan.Sink. A held version is already recorded: the committer only writes
@@ -63,11 +70,40 @@ func (s *planSink) Group(ctx context.Context, row *catalog.Crate, ch *plan.Chang
 		if len(items) == 0 {
 			res.done = row
 		}
-		if err := s.run.send(ctx, res); err != nil {
+		if err := s.record(ctx, res); err != nil {
 			return err
 		}
 	}
 	return s.spool.Add(row, items)
+}
+
+// record sends rows to the committer. Rows that lose loose files wait until that is durable,
+// or a power cut would bring the files back.
+func (s *planSink) record(ctx context.Context, res *result) error {
+	if len(res.Unlinked) == 0 {
+		return s.run.send(ctx, res)
+	}
+	s.removed, s.waiting = append(s.removed, res.Unlinked...), append(s.waiting, res)
+	if len(s.waiting) < dropped {
+		return nil
+	}
+	return s.settleRemovals(ctx)
+}
+
+// settleRemovals makes durable what is removed, and sends the rows that waited for that.
+// Nothing is being stored while a plan is made, so no file of this run is removed.
+func (s *planSink) settleRemovals(ctx context.Context) error {
+	if err := s.run.cfg.Store.RemoveLoose(s.removed); err != nil {
+		return err
+	}
+	for _, res := range s.waiting {
+		if err := s.run.send(ctx, res); err != nil {
+			return err
+		}
+	}
+	clear(s.waiting)
+	s.removed, s.waiting = s.removed[:0], s.waiting[:0]
+	return nil
 }
 
 func (s *planSink) Vanished(ctx context.Context, paths []string) error {

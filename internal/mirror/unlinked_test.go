@@ -1,0 +1,25 @@
+package mirror
+
+import "testing"
+
+// A loose file that someone removed beside its bundle is stored again, and stays: what makes
+// removals of a killed run durable must not remove what this run has stored.
+func TestRemovedLooseFileComesBackBesideItsBundle(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.bundle = &bundling{target: 1500, add: true}
+	w.mustRun(nil)
+	before, err := content(w.disk, foo1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.disk.Remove(foo1.LoosePath()); err != nil {
+		t.Fatal(err)
+	}
+	w.mustRun(nil)
+	if got, err := content(w.disk, foo1); err != nil || string(got) != string(before) {
+		t.Errorf("after the run: %d bytes, %v; want the %d that were removed", len(got), err, len(before))
+	}
+	if err := w.checkWhole(w.disk, w.catalog.held()); err != nil {
+		t.Error(err)
+	}
+}
