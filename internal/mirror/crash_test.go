@@ -161,7 +161,12 @@ func TestChaosConverges(t *testing.T) {
 // C5: what a run finds removed by one that was killed may come back with the power: the
 // removal was not durable. After a run that relied on it, none does.
 func TestC5RemovalsOfAKilledRunAreDurable(t *testing.T) {
-	o := ordeal{name: "move", bundle: in1500(), prepare: storeLoose}
+	for _, noAll := range []bool{false, true} {
+		removalsOfAKilledRun(t, ordeal{name: "move", bundle: in1500(), prepare: storeLoose, noAll: noAll})
+	}
+}
+
+func removalsOfAKilledRun(t *testing.T, o ordeal) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))

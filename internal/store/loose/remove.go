@@ -21,7 +21,7 @@ func (s *Store) RemoveLoose(ids []crate.ID) error {
 			return fmt.Errorf("removing the loose file of %s: %w", id, err)
 		}
 		dir := path.Dir(id.LoosePath())
-		for dirs[dir] = true; dir != "." && s.fsys.Remove(dir) == nil; {
+		for dirs[dir] = true; dir != "." && s.removeFolder(dir); {
 			dir = path.Dir(dir)
 			dirs[dir] = true
 		}
@@ -30,4 +30,11 @@ func (s *Store) RemoveLoose(ids []crate.ID) error {
 		return fmt.Errorf("making the removal of loose files durable: %w", err)
 	}
 	return nil
+}
+
+// removeFolder removes an empty folder, and reports whether it no longer exists. A run that was
+// killed may have removed it without making that durable.
+func (s *Store) removeFolder(dir string) bool {
+	err := s.fsys.Remove(dir)
+	return err == nil || errors.Is(err, fs.ErrNotExist)
 }
