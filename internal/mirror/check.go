@@ -52,21 +52,21 @@ func (w *worker) rehash(ctx context.Context, res *result, at store.Placement) (l
 // elsewhere, the bytes that were hashed.
 func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placement) (left store.Placement, body *store.Body, err error) {
 	cfg := &w.run.cfg
-	k := keeper{spill: cfg.Store.NewSpill}
+	k := store.Keeper{New: cfg.Store.NewSpill}
 	if at.Bundle != "" {
-		good, err := w.checkPlace(ctx, res, at.InBundle(), k.when(cfg.Bundle && cfg.KeepLoose && !at.Loose))
+		good, err := w.checkPlace(ctx, res, at.InBundle(), k.When(cfg.Bundle && cfg.KeepLoose && !at.Loose))
 		switch unread := new(unreadableError); {
 		case at.Loose && errors.As(err, &unread): // the loose file goes into another bundle
 			cfg.Log.Error("a crate in a bundle cannot be read", "crate", res.item.Name, "version", res.item.Version, "err", err)
 		case err != nil:
-			return left, nil, errors.Join(err, k.discard())
+			return left, nil, errors.Join(err, k.Discard())
 		}
 		if good {
 			left = at.InBundle()
 		}
 	}
 	if at.Loose {
-		left.Loose, err = w.checkPlace(ctx, res, at.AsFile(), k.when(cfg.Bundle && left.Bundle == ""))
+		left.Loose, err = w.checkPlace(ctx, res, at.AsFile(), k.When(cfg.Bundle && left.Bundle == ""))
 	}
 	if err == nil && at.Deep.Segment != "" {
 		var good bool
@@ -74,10 +74,10 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 			left.Deep = at.Deep
 		}
 	}
-	if err != nil || left == (store.Placement{}) || !k.wanted {
-		return left, nil, errors.Join(err, k.discard())
+	if err != nil || left == (store.Placement{}) || !k.Wanted() {
+		return left, nil, errors.Join(err, k.Discard())
 	}
-	return left, &store.Body{Data: k.data, Spill: k.file, Size: res.size, Has: left}, nil
+	return left, k.Body(res.size, left), nil
 }
 
 // checkHeld returns the part of a placement that has the correct bytes.
@@ -133,51 +133,4 @@ func (w *worker) setAside(id crate.ID, at store.Placement, reason error) (path s
 		return w.run.cfg.Store.Quarantine(id, at, reason.Error())
 	}
 	return w.run.cfg.Store.NoteMember(id, at, reason.Error())
-}
-
-// keepInMemory is the maximum number of bytes that are held in memory of a file that is
-// being bundled. There are at most two such files per processor.
-const keepInMemory = 4 << 20
-
-// keeper keeps what is written to it: exactly the bytes that were hashed, whatever happens
-// to the file meanwhile (E11).
-type keeper struct {
-	spill  func() (store.Spill, error)
-	wanted bool
-	data   []byte
-	file   store.Spill // all bytes, once they are too many for data
-}
-
-// when returns the keeper if it is wanted, and io.Discard otherwise.
-func (k *keeper) when(wanted bool) io.Writer {
-	if !wanted {
-		return io.Discard
-	}
-	k.wanted = true
-	return k
-}
-
-func (k *keeper) Write(p []byte) (int, error) {
-	if k.file == nil && len(k.data)+len(p) <= keepInMemory {
-		k.data = append(k.data, p...)
-		return len(p), nil
-	}
-	if k.file == nil {
-		var err error
-		if k.file, err = k.spill(); err != nil {
-			return 0, err
-		}
-		if _, err := k.file.Write(k.data); err != nil {
-			return 0, err
-		}
-		k.data = nil
-	}
-	return k.file.Write(p)
-}
-
-func (k *keeper) discard() error {
-	if k.file == nil {
-		return nil
-	}
-	return k.file.Discard()
 }

@@ -157,7 +157,7 @@ func (t *takeover) finish(ctx context.Context) error {
 // An error ends the run.
 func (t *takeover) read(ctx context.Context) (late []crate.ID, err error) {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // each holds at most keepInMemory
+	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // each holds at most store.KeptInMemory
 	err = t.scan(ctx, func(e *legacy.Member) error {
 		want, asked := t.asked[e.ID]
 		switch {
@@ -207,19 +207,19 @@ func (t *takeover) scan(ctx context.Context, visit func(*legacy.Member) error) e
 // member is something else, or if it cannot be read, which ends the scan.
 func (t *takeover) member(e *legacy.Member, want *plan.Item) (*result, *store.Body, error) {
 	res := &result{item: *want, outcome: takenOver, started: time.Now()}
-	k := keeper{spill: t.run.cfg.Store.NewSpill}
+	k := store.Keeper{New: t.run.cfg.Store.NewSpill}
 	h := sha256.New()
-	size, err := io.Copy(io.MultiWriter(h, k.when(true)), e)
+	size, err := io.Copy(io.MultiWriter(h, k.When(true)), e)
 	if err != nil {
-		return nil, nil, errors.Join(t.worker.fatal(err), k.discard())
+		return nil, nil, errors.Join(t.worker.fatal(err), k.Discard())
 	}
 	if sum := crate.Checksum(h.Sum(nil)); sum != want.Checksum {
 		t.run.cfg.Log.Info("a bundle of v1.1.0 holds other bytes than the index names, as of a version that was published again; they stay there",
 			"crate", want.Name, "version", want.Version, "bundle", t.old.Name, "sha256", sum)
-		return nil, nil, k.discard()
+		return nil, nil, k.Discard()
 	}
 	res.size = size
-	return res, &store.Body{Data: k.data, Spill: k.file, Size: size}, nil
+	return res, k.Body(size, store.Placement{}), nil
 }
 
 // put stores a member. If that fails, the plan handles the crate.

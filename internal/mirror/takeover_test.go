@@ -21,6 +21,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // oldName is the bundle of v1.1.0 of these tests.
@@ -111,7 +112,7 @@ func TestOldBundlesAreTakenOver(t *testing.T) {
 
 // A crate larger than what is held in memory comes through a temporary file.
 func TestOldBundleWithLargeCrate(t *testing.T) {
-	w := newWorld(t, parse("big 1.0.0\nsize "+fmt.Sprint(keepInMemory+1)+"\nfoo 1.0.0"))
+	w := newWorld(t, parse("big 1.0.0\nsize "+fmt.Sprint(store.KeptInMemory+1)+"\nfoo 1.0.0"))
 	w.bundle = &bundling{target: 1 << 30}
 	w.old(w.items(), nil)
 	if s := w.mustRun(nil); s.Existing != 2 || w.reg.TotalRequests() != 0 {
