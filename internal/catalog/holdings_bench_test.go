@@ -7,8 +7,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// BenchmarkHoldings reads 10,000 crates of nine versions, all in a bundle, as a run over an
-// unchanged index does before anything else.
+// BenchmarkHoldings reads 10,000 crates with nine versions each, all in a bundle. A run over
+// an unchanged index begins with this.
 func BenchmarkHoldings(b *testing.B) {
 	const crates, versions = 10_000, 9
 	c, _ := tempCatalog(b)

@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// makeFormat7 makes of a catalog what an earlier program would have made.
+// makeFormat7 converts a catalog to format 7, without sums, as an earlier program made it.
 func makeFormat7(t testing.TB, c *Catalog) {
 	t.Helper()
 	for _, column := range []string{"crates DROP COLUMN apart", "crates DROP COLUMN versions", "crates DROP COLUMN bytes",
@@ -24,7 +24,7 @@ func makeFormat7(t testing.TB, c *Catalog) {
 	}
 }
 
-// holdingsOf are all, by path.
+// holdingsOf returns all holdings, by path.
 func holdingsOf(t *testing.T, c *Catalog, sums bool) map[string]Holding {
 	t.Helper()
 	held := map[string]Holding{}
@@ -37,15 +37,15 @@ func holdingsOf(t *testing.T, c *Catalog, sums bool) map[string]Holding {
 	return held
 }
 
-// alone is a version that is in bundle-0001.tar.zst and nowhere else.
+// alone returns a version that is only in bundle-0001.tar.zst.
 func alone(name, vers string, size byte, offset int64) Version {
 	v := in(version(name, vers, size), "bundle-0001.tar.zst", offset)
 	v.Loose = false
 	return v
 }
 
-// TestSums: a crate comes with its sum as long as all of it that the index lists is in
-// bundles and segments alone, whatever is written to it, and with its versions otherwise.
+// TestSums: Holdings returns the sum of a crate while all its listed versions are only in
+// bundles and segments, whatever is written, and otherwise its versions.
 func TestSums(t *testing.T) {
 	c, _ := tempCatalog(t)
 	const segment = "deep-0001.cdeep"
@@ -81,7 +81,8 @@ func TestSums(t *testing.T) {
 	want("the index file changed", &Sum{Versions: 2, Bytes: 50}, 0)
 }
 
-// TestReaches: a bundle reaches as far as versions ever did, until it is removed.
+// TestReaches: until a bundle is removed, its reach includes all versions that were ever in
+// it.
 func TestReaches(t *testing.T) {
 	c, _ := tempCatalog(t)
 	const bundle, segment = "bundle-0001.tar.zst", "deep-0001.cdeep"
@@ -121,8 +122,8 @@ func TestReaches(t *testing.T) {
 	ends(store.Placement{Bundle: bundle, FrameSize: near.Offset + near.FrameSize}, ofSegment)
 }
 
-// wantSums checks, at the end of each test of a catalog, that its sums are what its rows
-// say, whatever was done with it, and that no version is beyond the reach of its bundle.
+// wantSums checks, at the end of each test of a catalog, that its sums agree with its rows,
+// and that no version is beyond the reach of its bundle.
 func wantSums(t testing.TB, path string) {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {

@@ -98,8 +98,8 @@ func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) er
 	return a.take(cfg, inspect.FromSegment(ctx, folder, name, key))
 }
 
-// inspectOne writes a crate of a bundle to -out or stdout, with a hint if it is not verified
-// against anything but its bundle.
+// inspectOne writes a crate of a bundle to -out or stdout. If only the bundle itself has the
+// crate's checksum, it prints a hint on stderr.
 func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable.Reader, name string, key crate.Key) error {
 	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, cfg.log.Logger(a.Stderr))
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 var panelsDir = flag.String("panels", "", "folder for a picture of the dashboard, drawn from what TestScrape has scraped")
 
-// A series is the answer to a panel's query, with the legend that Grafana would give it.
+// A series is a result of a panel's query, with the legend that Grafana would show.
 type series struct {
 	Metric map[string]string
 	Values [][2]any
@@ -30,7 +30,8 @@ type series struct {
 
 var labelOf = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// legendOf is what Grafana shows for a series. Where the panel says nothing it shows all labels.
+// legendOf returns the legend that Grafana shows for a series: all labels, unless the panel
+// has a format.
 func legendOf(format string, labels map[string]string) string {
 	if format == "" {
 		return fmt.Sprint(labels)
@@ -66,7 +67,7 @@ func (s *scraper) ranges(p panel, span time.Duration) (all []series) {
 
 func stamp(at time.Time) string { return strconv.FormatInt(at.Unix(), 10) }
 
-// points are the times of a series, in seconds since 1970, and its numbers.
+// points returns the times of a series, in seconds since 1970, and its values.
 func (s series) points() (list [][2]float64) {
 	for _, v := range s.Values {
 		if y, err := strconv.ParseFloat(fmt.Sprint(v[1]), 64); err == nil && !math.IsNaN(y) && !math.IsInf(y, 0) {
@@ -168,7 +169,7 @@ func (s *scraper) checkLegends(p panel, all []series) {
 	}
 }
 
-// stat is the newest number of each series, or its name.
+// stat returns the newest value of each series, or its name.
 func (s *scraper) stat(p panel, all []series) string {
 	var b strings.Builder
 	for _, r := range all {
@@ -193,7 +194,7 @@ func (s *scraper) stat(p panel, all []series) string {
 
 var colours = map[string]string{"green": "#73bf69", "yellow": "#f2cc0c", "red": "#f2495c"}
 
-// plot is the lines of a panel over span, from 0 or the least to the most.
+// plot draws the lines of a panel over span, from 0 or the minimum to the maximum.
 func (s *scraper) plot(p panel, all []series, span time.Duration) string {
 	const width, height = 600.0, 150.0
 	least, most := 0.0, 0.0

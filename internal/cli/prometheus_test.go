@@ -36,7 +36,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
-// metric is what is known of a metric before it has a value.
+// A metric describes a metric of the programs, which may have no value yet.
 type metric struct {
 	name, help, kind string
 	labels           []string
@@ -101,8 +101,8 @@ func describe(t *testing.T, all []prometheus.Collector) map[string]metric {
 	return found
 }
 
-// kindOf is the type that the name of a metric says it has, by the conventions of
-// Prometheus; TestMetricsAreWhatTheySay holds metrics to it.
+// kindOf returns the type that a metric must have by its name and the conventions of
+// Prometheus.
 func kindOf(name string) string {
 	switch {
 	case strings.HasSuffix(name, "_total"):
@@ -113,8 +113,7 @@ func kindOf(name string) string {
 	return "gauge"
 }
 
-// TestMetricsAreWhatTheySay: the type of each metric is the one that its name says, and
-// its help is there.
+// TestMetricsAreWhatTheySay: each metric has the type that its name says, and a help text.
 func TestMetricsAreWhatTheySay(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	run := &flags.Run{Home: home.Dirs{Root: t.TempDir()}}
@@ -138,7 +137,7 @@ func TestMetricsAreWhatTheySay(t *testing.T) {
 	}
 }
 
-// Every room that counts is in programsMetrics, so that none of its metrics is forgotten.
+// Every package with metrics is in programsMetrics, so that the tests cover all metrics.
 func TestAllMetricsAreKnown(t *testing.T) {
 	known := strings.Fields("access admin cli follow gate news origins program prefetch pull registry replica servecli store/fetched store/packed telemetry upstream work")
 	must(t, filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
@@ -156,8 +155,8 @@ func TestAllMetricsAreKnown(t *testing.T) {
 
 const metricsDoc = "../../docs/Prometheus.md"
 
-// TestPrometheusDoc keeps the tables of docs/Prometheus.md what the code, the rules and
-// the dashboard say: go test ./internal/cli -run TestPrometheusDoc -update
+// TestPrometheusDoc: the tables of docs/Prometheus.md agree with the code, the rules and the
+// dashboard. To update them: go test ./internal/cli -run TestPrometheusDoc -update
 func TestPrometheusDoc(t *testing.T) {
 	data, err := os.ReadFile(metricsDoc)
 	must(t, err)
@@ -252,7 +251,7 @@ func alertTable(t *testing.T) string {
 
 const dashboardFile = "../../contrib/grafana/clonecratesio.json"
 
-// dashboard is what we look at of Grafana's file.
+// dashboard has the fields of Grafana's file that the tests read.
 type dashboard struct {
 	UID        string
 	Templating struct{ List []struct{ Name, Type string } }
@@ -326,7 +325,7 @@ func perLabels(expr string) (labels []string) {
 	return labels
 }
 
-// TestDashboard: what Grafana would take, and show nothing.
+// TestDashboard finds mistakes with which Grafana loads the dashboard, but shows nothing.
 func TestDashboard(t *testing.T) {
 	d := readDashboard(t)
 	if d.UID == "" || len(d.Templating.List) == 0 || d.Templating.List[0].Name != "datasource" || d.Templating.List[0].Type != "datasource" {
@@ -365,7 +364,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// Every metric that a rule, the dashboard or the document speaks of is there.
+// Every metric that a rule, the dashboard or the document names exists.
 func TestMetricsSpokenOf(t *testing.T) {
 	all := programsMetrics(t)
 	for _, file := range []string{rulesFile, dashboardFile, metricsDoc, "../../contrib/prometheus/rules_test.yml", "../../docs/following.md", "../../docs/serving.md", "../../docs/fleet.md"} {
@@ -393,8 +392,8 @@ func TestMetricsSpokenOf(t *testing.T) {
 	}
 }
 
-// TestPromtool: Prometheus takes the rules and the configuration, and each alarm goes off
-// for what it is about.
+// TestPromtool: Prometheus accepts the rules and the configuration, and each alert fires when
+// it should.
 func TestPromtool(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {

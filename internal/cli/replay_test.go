@@ -69,7 +69,7 @@ func TestReplay(t *testing.T) {
 // never waits for a person whenever a version comes back with other bytes.
 const never = "-accept-republished=never"
 
-// replay is a mirror and the upstream that it follows.
+// A replay has a mirror and the upstream that it follows.
 type replay struct {
 	*mirrored
 	rnd      *rand.Rand
@@ -122,7 +122,7 @@ func (r *replay) begin(cloned bool) {
 	r.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: 10 * time.Millisecond, Times: -1})
 }
 
-// publish brings upstream to a step. Once, it drops its history later that day.
+// publish moves upstream to a step. At one step the index loses its history.
 func (r *replay) publish(step int) {
 	r.t.Helper()
 	r.way.Play(r.reg, step)
@@ -150,8 +150,7 @@ func (r *replay) sync() {
 	}
 }
 
-// follow lets a run follow upstream, and others after it, for all of them are
-// killed.
+// follow starts runs that follow upstream, one after another, because each is killed.
 func (r *replay) follow() {
 	r.t.Helper()
 	var c *child
@@ -179,8 +178,8 @@ func (r *replay) some(most time.Duration) time.Duration {
 	return time.Duration(r.rnd.Int64N(int64(most)))
 }
 
-// complete mirrors a step to the end. It returns the versions which it says must be
-// accepted by hand: those whose removal no run can have seen.
+// complete mirrors a step completely. It returns the versions that the program refuses until
+// a user accepts them: those whose removal no run can have seen.
 func (r *replay) complete(step int) []crate.ID {
 	r.t.Helper()
 	c := r.start("-accept-shrink")
@@ -199,7 +198,7 @@ func (r *replay) complete(step int) []crate.ID {
 	return refused
 }
 
-// isSettled reports whether what came back under id is accepted without a person.
+// isSettled reports whether the new bytes of id are accepted without a user.
 func (r *replay) isSettled(id crate.ID) bool {
 	if r.accepted[id] {
 		return true
@@ -223,9 +222,9 @@ func (r *replay) republished(id crate.ID) (old, now *history.Span) {
 	return old, now
 }
 
-// sawNone reports whether the mirror knows that a version was away from one step
-// until before another: a run saw it, or the first run after that had it in the
-// history of its index.
+// sawNone reports whether the mirror knows that a version was missing from one step until
+// before another: a run saw that, or the first run after it saw that in the history of its
+// index.
 func (r *replay) sawNone(from, to int) bool {
 	if slices.ContainsFunc(r.seen, func(step int) bool { return from <= step && step < to }) {
 		return true
@@ -234,7 +233,7 @@ func (r *replay) sawNone(from, to int) bool {
 	return next >= 0 && (r.squash < to || r.seen[next] < r.squash)
 }
 
-// settle completes the mirror. Afterwards there is nothing to do.
+// settle completes the mirror, and checks that another run has nothing to do.
 func (r *replay) settle() {
 	r.t.Helper()
 	r.reg.Heal()
@@ -260,7 +259,7 @@ func (r *replay) settle() {
 	r.on("verify", "-restart").want(program.ExitOK)
 }
 
-// comebacks returns the number of versions of the first day that are other bytes now.
+// comebacks returns the number of versions of the first day that have other bytes now.
 func (r *replay) comebacks() (n int) {
 	for _, spans := range r.way.Spans() {
 		for _, s := range spans {
@@ -272,7 +271,7 @@ func (r *replay) comebacks() (n int) {
 	return n
 }
 
-// fresh is a mirror that is made on the last day.
+// fresh makes a mirror on the last day.
 func (r *replay) fresh() *replay {
 	r.t.Helper()
 	there := *r.mirrored
@@ -292,8 +291,8 @@ func (r *replay) everyCrate() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// TestReplayNotices: a mirror that has lost what it kept, or serves what it should
-// not, does not pass for one that lived well.
+// TestReplayNotices: the checks of TestReplay fail for a mirror that has lost bytes, or
+// serves what it should not.
 func TestReplayNotices(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)

@@ -23,7 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
-// life is what a mirror does while something happens to it.
+// A life is what a mirror does while a fault happens to it.
 type life struct {
 	name  string
 	begin func(o *ordeal)        // makes what runs start from
@@ -55,7 +55,7 @@ func lives() []*life {
 	}
 }
 
-// ordeal is a mirror to which the same thing happens again and again.
+// An ordeal is a mirror to which the same fault happens again and again.
 type ordeal struct {
 	*mirrored
 	life   *life
@@ -332,7 +332,7 @@ func (o *ordeal) completeExtraction() {
 	}
 }
 
-// beginDamaged makes a mirror in which some files are not the crates any more.
+// beginDamaged makes a mirror in which some files are damaged.
 func (o *ordeal) beginDamaged() {
 	o.t.Helper()
 	o.want(program.ExitOK, "", nil)
@@ -350,8 +350,8 @@ func (o *ordeal) repairing() *child {
 	return o.tell("verify", "-restart", "-repair", "-mirror", o.dir, "-out", filepath.Join(o.dir, "out"), "-crates-base-url", o.server.BaseURL)
 }
 
-// completeRepair wants a repair to complete what is left of it. What was damaged
-// is in quarantine, which is for a person to look at.
+// completeRepair checks that a repair completes the mirror, and that the damaged files are in
+// quarantine, where a user can examine them.
 func (o *ordeal) completeRepair() {
 	o.t.Helper()
 	if !o.begun {

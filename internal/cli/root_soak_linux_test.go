@@ -67,12 +67,12 @@ func TestRootSoak(t *testing.T) {
 	}
 }
 
-// tally is what a soak has done.
+// A tally counts what a soak has done.
 type tally struct {
 	cuts, kills, fills, outages, flips, forgotten, faults, removed, restored, republished, runs, served, extracted, checked, lost int
 }
 
-// soak is one mirror and what is known of it.
+// A soak has a mirror, and what the test knows about it.
 type soak struct {
 	*mirrored
 	rnd     *rand.Rand
@@ -171,8 +171,8 @@ func (s *soak) strike(children ...*child) {
 
 func (s *soak) somewhere() { time.Sleep(time.Duration(s.rnd.Int64N(int64(700 * time.Millisecond)))) }
 
-// after notes what was acknowledged by now, and wants nothing of what was
-// acknowledged earlier to have been fetched again.
+// after notes which versions are acknowledged by now, and checks that none that were
+// acknowledged earlier were downloaded again.
 func (s *soak) after() {
 	s.t.Helper()
 	for id, requests := range s.held {
@@ -207,8 +207,8 @@ func (s *soak) after() {
 	}
 }
 
-// catalogued returns all bytes that the catalog has, and where. That they are
-// there, look has seen.
+// catalogued returns all bytes in the catalog, and where they are. look has checked that they
+// exist.
 func (s *soak) catalogued() map[crate.Key]catalog.Version {
 	s.t.Helper()
 	rows := map[crate.Key]catalog.Version{}
@@ -337,9 +337,9 @@ func (c *child) listens(addr string) {
 	}
 }
 
-// fetch asks a server for a crate. Whatever it answers, a whole answer of 200 is
-// the crate, and the bytes that the server's own index names just before, or, where a
-// run has made others the version's meanwhile, just after.
+// fetch requests a crate from a server. If the response is complete and has status 200, its
+// body must be the crate that the server's own index names just before the request or, if a
+// run has replaced the version's bytes meanwhile, just after it.
 func (s *soak) fetch(client *http.Client, addr string, id crate.ID) {
 	before := servedLine(client, addr, id)
 	body, ok := whole(client, "http://"+addr+"/crates/"+id.URLPath())

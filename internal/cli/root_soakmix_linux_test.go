@@ -91,7 +91,7 @@ func (s *soak) complete() {
 	clear(s.coming)
 }
 
-// writeIndex is how the mirror gets to know.
+// writeIndex publishes the changes in the index.
 func (s *soak) writeIndex() {
 	s.t.Helper()
 	must(s.t, s.reg.WriteIndex(s.index))

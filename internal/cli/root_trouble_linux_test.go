@@ -97,8 +97,8 @@ func firstBlock(t *testing.T, f *os.File) int64 {
 	return int64(block)
 }
 
-// C14: a disk that is read-only from the beginning. Nothing is asked of
-// upstream that could not be kept.
+// C14: a disk that is read-only from the beginning. The run downloads nothing, because it
+// could not store it.
 func TestRootC14ReadOnlyFromTheBeginning(t *testing.T) {
 	needRoot(t)
 	for _, there := range []bool{false, true} {

@@ -233,7 +233,7 @@ func (a *App) describeRound(ctx context.Context, cfg *syncConfig, ix *index.Inde
 	return err
 }
 
-// stateRound signs a statement of what the mirror holds after a round.
+// stateRound signs a statement about the mirror after a round.
 func (a *App) stateRound(ctx context.Context, cfg *syncConfig, w *home.Writer, by *attest.Signers, log *slog.Logger) (*attest.Result, error) {
 	r, err := a.state(ctx, w, &cfg.Home, by, log, func(job *attest.Config) { job.Partial = cfg.AllowMissing })
 	if err != nil {

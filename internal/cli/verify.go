@@ -80,7 +80,7 @@ func (cfg *verifyConfig) check() error {
 	return errors.Join(cfg.shard.Check(), flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 }
 
-// verify hashes and repairs the mirror. Errors: a verdict if problems remain.
+// verify hashes the mirror, and with -repair repairs it. Errors: a verdict if problems remain.
 func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	if cfg.store.URL != "" {

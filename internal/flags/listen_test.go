@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// A default port that another program has, as Prometheus has 9090, does not keep a run from
-// its work. One that was asked for does if the process keeps running (A14).
+// A run starts even if another program uses the default port, as Prometheus uses 9090. If the
+// user has given the port and the process keeps running, it does not start (A14).
 func TestH15DefaultPortTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

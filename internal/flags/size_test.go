@@ -2,7 +2,7 @@ package flags
 
 import "testing"
 
-// TestParseSize: every usual spelling of a size is understood, and nothing else.
+// TestParseSize: ParseSize accepts the usual spellings of sizes, and nothing else.
 func TestParseSize(t *testing.T) {
 	for text, want := range map[string]int64{
 		"300000": 300_000, "300000B": 300_000, "300000 bytes": 300_000, "0": 0,

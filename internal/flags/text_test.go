@@ -9,7 +9,7 @@ import (
 	"unicode/utf16"
 )
 
-// A27: files as PowerShell writes them.
+// A27: ReadText reads files that PowerShell wrote.
 func TestA27ReadText(t *testing.T) {
 	const text = "serde # größer 🦀\r\nrand@1\r\n"
 	encode := func(order binary.AppendByteOrder, mark bool) (b []byte) {

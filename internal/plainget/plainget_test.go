@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// owned is a connection as package registry has them.
+// owned is a connection like those of package registry.
 type owned struct {
 	*net.TCPConn
 	plain *Conn
@@ -50,8 +50,8 @@ func (l listener) Accept() (net.Conn, error) {
 	return &owned{TCPConn: c.(*net.TCPConn)}, nil
 }
 
-// settle waits until what comes next on the last connection can be a plain request, or
-// for a tenth of a second.
+// settle waits until the next request on the last connection can be plain, but at most a
+// tenth of a second.
 func settle(web *httptest.Server) {
 	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if web.Listener.(listener).last.Load().plain.stage.Load() == between {
@@ -60,7 +60,7 @@ func settle(web *httptest.Server) {
 	}
 }
 
-// start serves with h, plain requests below /plain/ by this package.
+// start starts a server with handler h. This package answers plain requests below /plain/.
 func start(t *testing.T, h http.Handler) (*Server, *httptest.Server) {
 	t.Helper()
 	s := &Server{Handler: h, Wants: func(path string) bool { return strings.HasPrefix(path, "/plain/") }, Idle: time.Minute, Stall: time.Minute}
@@ -84,7 +84,7 @@ func start(t *testing.T, h http.Handler) (*Server, *httptest.Server) {
 	return s, web
 }
 
-// warm is a connection whose next request may be plain.
+// warm returns a connection whose next request may be plain.
 func warm(t *testing.T, web *httptest.Server) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", web.Listener.Addr().String())
@@ -109,7 +109,7 @@ func say(t *testing.T, c net.Conn, text string) {
 	}
 }
 
-// hear reads an answer: its status, headers and body.
+// hear reads a response: its status, headers and body.
 func hear(t *testing.T, r *bufio.Reader) string {
 	t.Helper()
 	resp, err := http.ReadResponse(r, nil)
@@ -127,7 +127,7 @@ func hear(t *testing.T, r *bufio.Reader) string {
 	return fmt.Sprintf("%s %v %d %s", resp.Status, maps.Clone(resp.Header), len(body), body[:min(len(body), 200)])
 }
 
-// various answers in all ways that handlers of plain requests have.
+// various responds in all ways in which handlers of plain requests do.
 func various(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain")
 	switch r.URL.Path {
@@ -156,7 +156,7 @@ func various(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Whatever a handler does, a client gets what it would have got of net/http.
+// Whatever a handler does, a client gets the same response as from net/http.
 func TestAnswersAreThoseOfNetHTTP(t *testing.T) {
 	s, web := start(t, http.HandlerFunc(various))
 	for _, request := range []string{
@@ -188,8 +188,8 @@ func TestAnswersAreThoseOfNetHTTP(t *testing.T) {
 	}
 }
 
-// What looks like a request inside another one is a part of that: a proxy in front of
-// this server would give the answer to another client.
+// Bytes within a request that look like a request are not answered: a proxy in front of this
+// server would send that response to another client.
 func TestNoRequestInsideAnother(t *testing.T) {
 	const plain = "GET /plain/what HTTP/1.1\r\nHost: x\r\n\r\n"
 	for _, test := range []struct {
@@ -232,7 +232,7 @@ func TestNoRequestInsideAnother(t *testing.T) {
 	}
 }
 
-// A server that stops finishes what is being answered.
+// A server that stops finishes the current responses.
 func TestShutdownWaits(t *testing.T) {
 	began, goOn := make(chan bool), make(chan bool)
 	s, web := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -265,8 +265,8 @@ func TestShutdownWaits(t *testing.T) {
 	}
 }
 
-// Who waits on behalf of a client learns that it is gone, and what it says meanwhile is
-// not lost.
+// A handler that waits learns that its client has disconnected, and bytes that the client
+// sends meanwhile are not lost.
 func TestClientsThatAreWaitedFor(t *testing.T) {
 	ended := make(chan error, 1)
 	_, web := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -307,7 +307,7 @@ func TestClientsThatAreWaitedFor(t *testing.T) {
 	}
 }
 
-// An answer that is not what its headers say ends the connection.
+// A response that does not match its headers ends the connection.
 func TestBrokenAnswersEndTheConnection(t *testing.T) {
 	_, web := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {

@@ -45,7 +45,7 @@ func TestWhatIsPlain(t *testing.T) {
 	}
 }
 
-// What is taken for plain, net/http reads as the same request, and nothing after it.
+// net/http parses every plain request to the same request, with no bytes after it.
 func FuzzRequest(f *testing.F) {
 	for _, text := range plainOnes {
 		f.Add([]byte(text))

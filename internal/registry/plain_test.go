@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// All that cargo asks for often is answered without net/http, once a connection has had
-// its first answer; what else there is stays with it.
+// After the first response on a connection, package plainget answers the frequent requests of
+// cargo, and net/http all others.
 func TestPlainRequests(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("connections are net/http's own on this system")

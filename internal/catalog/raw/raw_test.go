@@ -46,7 +46,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// After a value of another kind there is no next row, and the first error counts.
+// After a value of a wrong type there is no next row, and Err returns the first error.
 func TestKind(t *testing.T) {
 	r := query(t, "VALUES (1, 'x'), (2, 3)")
 	if !r.Next() || r.Int() != 1 || r.Int() != 0 {
