@@ -27,7 +27,7 @@ var known = map[string]string{}
 func init() {
 	for _, name := range []string{
 		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Cargo-Protocol", "Connection", "If-Match",
-		"If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Pragma", "Range", "Referer", "User-Agent",
+		"If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range", "Referer", "User-Agent",
 		"Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "X-Request-Id",
 	} {
 		known[name], known[strings.ToLower(name)] = name, name

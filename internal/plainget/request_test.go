@@ -51,6 +51,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add([]byte(text))
 		f.Add([]byte(strings.Replace(text, "\r\n", "\r\nAccept-Encoding: gzip, br\r\n", 1)))
 		f.Add([]byte(strings.Replace(text, "\r\n", "\r\nContent-Length: 10\r\n", 1)))
+		f.Add([]byte(strings.Replace(text, "\r\n", "\r\nPragma: no-cache\r\n", 1))) // to net/http a Cache-Control as well
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var r request
