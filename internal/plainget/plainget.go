@@ -52,6 +52,9 @@ type Server struct {
 
 	answering atomic.Int64 // requests being answered now
 	taken     atomic.Int64 // requests answered since the start
+
+	mu     sync.Mutex     // guards what follows
+	ending map[*Conn]bool // connections that are closed when their answers are written
 }
 
 // Taken returns the number of plain requests so far.
@@ -68,6 +71,16 @@ func (s *Server) Wait(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Close closes the connections that net/http has closed and whose answers are not written
+// yet. Call it after http.Server.Close, which leaves them open.
+func (s *Server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.ending {
+		_ = c.net.Close() // ends what the handler writes and waits for
+	}
 }
 
 // Below is a connection as net/http and the handler see it.
@@ -156,15 +169,16 @@ func (c *Conn) serve(r *request) error {
 		return net.ErrClosed
 	}
 	now := time.Now()
-	if now.Sub(c.later) > time.Second { // system calls cost time, and a second does not matter
+	if now.Sub(c.later) > c.server.Idle/100 { // system calls cost time, and a second does not matter
 		c.later = now
 		_ = c.net.SetWriteDeadline(now.Add(c.server.Stall))
 		_ = c.net.SetReadDeadline(now.Add(c.server.Idle))
 	}
 	ctx := &requestContext{Context: c.ctx, conn: c}
 	err := c.handle(r.with(ctx, c.net.RemoteAddr().String()))
-	if ctx.finish() {
-		c.later = time.Time{} // there is no read deadline now
+	now = time.Now()
+	if ctx.finish() || now.Sub(c.later) > c.server.Idle/100 { // a slow answer is not idle time
+		c.later = time.Time{}
 		_ = c.net.SetReadDeadline(now.Add(c.server.Idle))
 	}
 	if c.end() {
@@ -210,6 +224,9 @@ func (c *Conn) end() bool {
 	c.mu.Unlock()
 	if closing {
 		_ = c.below.Close()
+		c.server.mu.Lock()
+		delete(c.server.ending, c)
+		c.server.mu.Unlock()
 	}
 	c.server.answering.Add(-1)
 	return closing
@@ -222,5 +239,18 @@ func (c *Conn) Close() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = true
+	if c.busy {
+		c.server.leave(c)
+	}
 	return !c.busy
+}
+
+// leave notes a connection that Close closes if its answer takes too long.
+func (s *Server) leave(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending == nil {
+		s.ending = map[*Conn]bool{}
+	}
+	s.ending[c] = true
 }

@@ -332,3 +332,56 @@ func TestBrokenAnswersEndTheConnection(t *testing.T) {
 		}
 	}
 }
+
+// A server that waits no longer cuts off what is being answered.
+func TestCloseCutsAnswersOff(t *testing.T) {
+	began := make(chan bool)
+	s, web := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/plain/forever" {
+			began <- true
+			<-r.Context().Done()
+		}
+	}))
+	c, r := warm(t, web)
+	say(t, c, "GET /plain/forever HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-began
+	if err := web.Config.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := s.Wait(ctx); err != nil {
+		c.Close()
+		t.Fatalf("the answer goes on: %v", err)
+	}
+	if got, err := r.ReadByte(); err == nil {
+		t.Errorf("%q came", got)
+	}
+}
+
+// A connection may be idle after a slow answer as long as after a fast one.
+func TestSlowAnswersAreNotIdleTime(t *testing.T) {
+	t.Parallel()
+	const idle = 300 * time.Millisecond
+	s, web := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/plain/slow":
+			time.Sleep(idle + idle/4)
+		case "/plain/waits":
+			<-time.After(idle + idle/4)
+			r.Context().Done()
+		}
+	}))
+	s.Idle = idle
+	for _, path := range []string{"/plain/slow", "/plain/waits"} {
+		c, r := warm(t, web)
+		for range 2 {
+			say(t, c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			hear(t, r)
+		}
+		if taken := s.taken.Swap(0); taken != 2 {
+			t.Errorf("%s: %d were plain, want 2", path, taken)
+		}
+	}
+}

@@ -203,4 +203,5 @@ func (s *Server) shutdown() {
 		s.log.Warn("aborted requests that took too long", "connections", s.listener.open.Load())
 	}
 	s.http.Close()
+	s.plain.Close()
 }
