@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
-// open finds the job, or plans one.
+// open returns the unfinished job of this kind, or plans one.
 func (j *Job) open(ctx context.Context) (*work.Board, *work.Job, error) {
 	for {
 		names, err := work.Open(ctx, j.Bucket, j.Kind)
@@ -41,9 +41,9 @@ func (j *Job) open(ctx context.Context) (*work.Board, *work.Job, error) {
 	}
 }
 
-// begin plans a job and begins it. It is given up, for nil, if another coordinator has
-// begun one meanwhile, or ended one: what both have planned would be in the mirror twice.
-// Of two that begin at the same time both give up, and pause for as long as it comes.
+// begin plans a job and begins it. It gives up, and returns nil, if another coordinator has
+// begun or finished a job meanwhile: both plans would put the same versions into the mirror.
+// Of two that begin at the same time, both give up and try again after a random pause.
 func (j *Job) begin(ctx context.Context) (*work.Board, *work.Job, error) {
 	r, _, err := root.Read(ctx, j.Bucket, "")
 	if err != nil {
@@ -66,8 +66,8 @@ func (j *Job) begin(ctx context.Context) (*work.Board, *work.Job, error) {
 	return b, job, nil
 }
 
-// isAlone reports whether one job of the kind is open, and no segment has come or gone
-// since a root.
+// isAlone reports whether this is the only open job of its kind, and no segment was added or
+// removed after the root since.
 func (j *Job) isAlone(ctx context.Context, since *root.Root) (bool, error) {
 	names, err := work.Open(ctx, j.Bucket, j.Kind)
 	if err != nil || len(names) > 1 || j.Kind == Verify {

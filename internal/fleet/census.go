@@ -19,33 +19,33 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Census compares what a root holds, according to the lists of its files, with what an
-// index names.
+// Census compares the contents of a mirror, according to the lists of its files, with an
+// index.
 type Census struct {
 	Bucket        bucket.Reader
 	Root          *root.Root
 	Index         *index.Index
 	Scratch       string // folder
-	ExcludeYanked bool   // yanked versions need not be there
+	ExcludeYanked bool   // do not report yanked versions as missing
 }
 
 // Finding is a version with a problem.
 type Finding struct {
-	What    string   `json:"what"` // missing, doubled, foreign
+	What    string   `json:"what"` // Missing, Doubled or Foreign
 	Crate   string   `json:"crate"`
 	Version string   `json:"version"`
 	SHA256  string   `json:"sha256"`
-	Files   []string `json:"files,omitempty"` // that have it
+	Files   []string `json:"files,omitempty"` // that contain it
 }
 
 // The kinds of findings.
 const (
-	Missing = "missing" // the index names it, and no file has it
-	Doubled = "doubled" // more than one bundle, or more than one segment, has it
+	Missing = "missing" // the index names it, and no file contains it
+	Doubled = "doubled" // more than one bundle, or more than one segment, contains it
 	Foreign = "foreign" // the file is of a shard to which its crate does not belong
 )
 
-// maxFindings is how many of a kind are told: more than a person reads.
+// maxFindings is how many findings of a kind are listed: more than a person reads.
 const maxFindings = 1000
 
 // Counted is the result of a census.
@@ -53,20 +53,21 @@ type Counted struct {
 	Commit     string           `json:"commit"`     // of the index
 	Generation int64            `json:"generation"` // of the root
 	Shards     []string         `json:"shards"`     // that have files or a writer
-	Named      int64            `json:"named"`      // versions of the index
-	Held       int64            `json:"held"`       // of these
-	Kept       int64            `json:"kept"`       // held, and not named (any more)
-	Bundled    int64            `json:"bundled"`    // entries of bundles
-	Packed     int64            `json:"packed"`     // entries of segments
-	BadLines   int64            `json:"bad_lines"`  // of the index: what they name cannot be held
-	Counts     map[string]int64 `json:"counts"`     // of findings, by kind
+	Named      int64            `json:"named"`      // versions that the index names
+	Held       int64            `json:"held"`       // of these, versions that are stored
+	Kept       int64            `json:"kept"`       // versions that are stored but not in the index, or no longer
+	Bundled    int64            `json:"bundled"`    // entries in bundles
+	Packed     int64            `json:"packed"`     // entries in segments
+	BadLines   int64            `json:"bad_lines"`  // lines of the index that cannot be parsed, whose versions cannot be stored
+	Counts     map[string]int64 `json:"counts"`     // number of findings by kind
 	Findings   []Finding        `json:"findings,omitempty"`
 }
 
-// censusAtLeast is how many records are expected even where the root holds little.
+// censusAtLeast is the least number of records to expect, however little the root names.
 const censusAtLeast = 64 * partSize
 
-// Count runs the census.
+// Count runs the census. It reads the index, the lists of bundles and the directories of
+// segments. Errors: *ListError; those of the bucket and the index.
 func (c Census) Count(ctx context.Context) (_ *Counted, err error) {
 	dir, err := os.MkdirTemp(c.Scratch, "census-")
 	if err != nil {
@@ -106,7 +107,7 @@ func (c *Census) held(ctx context.Context, dir string, s *spool) error {
 	return errors.Join(collect(ctx, c.Bucket, empty, c.Root, s), empty.Close())
 }
 
-// named puts what the index names into the spool.
+// named adds what the index names to the spool.
 func (c *Census) named(ctx context.Context, s *spool, r *Counted) error {
 	for cr, err := range c.Index.Crates(ctx, nil) {
 		if err != nil {
@@ -129,7 +130,7 @@ func (c *Census) named(ctx context.Context, s *spool, r *Counted) error {
 	return nil
 }
 
-// shards are those that files are of, and those that have a writer.
+// shards returns the shards that have files or a writer.
 func (c *Census) shards() []string {
 	names := map[string]bool{}
 	for shard, w := range c.Root.Writers {
@@ -148,13 +149,13 @@ func (c *Census) shards() []string {
 	return list
 }
 
-// seen is what is known of one version with its bytes.
+// seen collects what the sources say about one version with its bytes.
 type seen struct {
 	named           bool
-	bundles, packed []int // numbers in the root
+	bundles, packed []int // numbers of files in the root
 }
 
-// compare looks at all that is known of some crates.
+// compare adds to r what the records of some crates show.
 func (c *Census) compare(records []record, r *Counted) {
 	all := make(map[crate.Key]*seen, len(records))
 	for i := range records {
@@ -219,7 +220,7 @@ func (r *Counted) found(what string, key crate.Key, files []string) {
 	}
 }
 
-// Print prints the result for people.
+// Print writes the result to w, for people.
 func (r *Counted) Print(w io.Writer) error {
 	for _, f := range r.Findings {
 		fmt.Fprintf(w, "%s: %s %s", f.What, f.Crate, f.Version)
@@ -248,8 +249,8 @@ func (r *Counted) Print(w io.Writer) error {
 	return err
 }
 
-// Verdict returns what is wrong with the mirror. Versions that are stored twice only cost
-// space.
+// Verdict returns the error for what is wrong with the mirror, or nil. Versions that are
+// stored twice only cost space.
 func (r *Counted) Verdict() error {
 	var parts []string
 	for _, what := range []string{Missing, Doubled, Foreign} {

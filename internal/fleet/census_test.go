@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work/worktest"
 )
 
-// count takes the census of what a publisher has published.
+// count returns the census of what a publisher has published.
 func count(t *testing.T, in bucket.Bucket) *Counted {
 	t.Helper()
 	r := read(t, in)
@@ -43,7 +43,8 @@ func TestCensus(t *testing.T) {
 		t.Errorf("%+v, %v", c, c.Verdict())
 	}
 
-	// Also packed is held, and not doubled: bundles stay beside the deep archive.
+	// A version that is also packed counts once, not as doubled: bundles stay when their
+	// versions are packed.
 	q := new(worktest.Queue)
 	workers(t, in, q)
 	run(t, job(t, in, q, Repack))
@@ -51,7 +52,8 @@ func TestCensus(t *testing.T) {
 		t.Errorf("%+v, %v", c, c.Verdict())
 	}
 
-	// Published and not downloaded; stored twice; and by a shard that it does not belong to.
+	// A version that was published and not downloaded, one that is stored twice, and one in
+	// the wrong shard.
 	p.Root = read(t, in)
 	p.Root.Bundles = p.Root.Bundles[:0]
 	segments := p.Root.Segments
@@ -82,7 +84,8 @@ func TestCensus(t *testing.T) {
 	}
 }
 
-// A list that is not what the root names is no census.
+// TestCensusOfWrongList checks that the census fails if a list is not the one that the root
+// names.
 func TestCensusOfWrongList(t *testing.T) {
 	in := bucket.Memory()
 	replicatest.New(t, in, some)

@@ -57,8 +57,8 @@ const (
 // Kinds returns all kinds of jobs.
 func Kinds() []string { return []string{Verify, Repack} }
 
-// openFile opens a bundle or a segment in the bucket to be read forward. scratch is a
-// folder that has none.
+// openFile opens a bundle or a segment in the bucket for reading forward. scratch is a folder
+// without bundles or segments.
 func openFile(ctx context.Context, in bucket.Reader, scratch durable.FS, dir string, f root.File, ahead bool) (durable.File, error) {
 	source := overlay.New(in)
 	source.ReadAhead = ahead
@@ -72,7 +72,7 @@ func openFile(ctx context.Context, in bucket.Reader, scratch durable.FS, dir str
 	return source.Folder(scratch, dir).Open(f.Name)
 }
 
-// maxList bounds a list, in bytes: 3 million lines of its own.
+// maxList bounds a list, in bytes: 3 million lines of this program's.
 const maxList = 1 << 30
 
 // A ListError says that a list beside a bundle is not what the root names.
@@ -85,9 +85,9 @@ func (e *ListError) Error() string { return fmt.Sprintf("%s cannot be used: %v",
 
 func (e *ListError) Unwrap() error { return e.Err }
 
-// eachMember calls each with what the lists of a bundle say is in it. That they are what
-// the root names is known at the end alone. Errors: *ListError; those of the bucket and
-// of each.
+// eachMember calls each for every member that the lists of a bundle name. It learns only at
+// the end whether these lists are the ones that the root names. Errors: *ListError; those of
+// the bucket and of each.
 func eachMember(ctx context.Context, in bucket.Reader, f *root.File, each func(*lists.ManifestEntry) error) error {
 	name, err := bundle.ParseFileName(f.Name)
 	if err != nil {
@@ -111,7 +111,7 @@ func eachMember(ctx context.Context, in bucket.Reader, f *root.File, each func(*
 	return nil
 }
 
-// listBody is a list on its way.
+// listBody reads a list and hashes it.
 type listBody struct {
 	list *root.File
 	hash hash.Hash
@@ -157,8 +157,8 @@ func (b *listBody) members(of bundle.Name, size int64, left *int, each func(*lis
 	return nil
 }
 
-// eachPacked calls each with what the directories of a segment say is in it: a read of
-// the bucket for each pack.
+// eachPacked calls each for every version that the directories of a segment name. It reads
+// from the bucket once per pack.
 func eachPacked(ctx context.Context, in bucket.Reader, scratch durable.FS, f *root.File, each func(v *deep.Version) error) error {
 	file, err := openFile(ctx, in, scratch, root.DeepDir, *f, true)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// OpenIndex opens the index that the root names, from its bundles, in a folder that close
-// removes.
+// OpenIndex copies the index that the root names from the bucket to a folder below scratch,
+// and opens it. The function that it returns removes the folder.
 func OpenIndex(ctx context.Context, in bucket.Reader, r *root.Root, scratch string, log *slog.Logger) (_ *index.Index, close func() error, err error) {
 	if r.Index.Commit == "" {
 		return nil, nil, errors.New("the root names no index: no writer has come to the end of a round yet")
@@ -60,7 +60,7 @@ func apply(ctx context.Context, in bucket.Reader, folder durable.FS, link *root.
 	if err != nil {
 		return err
 	}
-	// How much an index may shrink is for the writer to judge, who was asked.
+	// The writer has already checked how much the index shrank.
 	_, err = carry.Apply(ctx, clone.Config{Dir: to, AcceptShrink: true, Log: log}, f, root.IndexCommit(link.Name))
 	return errors.Join(err, f.Close(), folder.Remove(link.Name))
 }

@@ -40,7 +40,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// workers work until the test ends.
+// workers runs workers until the test ends.
 func workers(t *testing.T, in bucket.Bucket, q work.Queue) {
 	t.Helper()
 	scratch := t.TempDir()
@@ -78,7 +78,7 @@ func read(t *testing.T, in bucket.Bucket) *root.Root {
 	return r
 }
 
-// held returns what is packed, by its key, and how often.
+// packed returns the versions in segments by key, and how often each is stored.
 func packed(t *testing.T, in bucket.Bucket) map[string]int {
 	t.Helper()
 	empty, err := durable.Open(t.TempDir())
@@ -115,7 +115,7 @@ func TestRepackAndVerify(t *testing.T) {
 		t.Errorf("%+v, %v", sum, sum.Verdict())
 	}
 
-	// A job with nothing left to do; then one for what has come.
+	// A job with nothing to do; then one for what was published since.
 	if sum := run(t, job(t, in, q, Repack)); sum.Tasks != 0 || sum.Verdict() != nil {
 		t.Errorf("%+v", sum)
 	}
@@ -144,7 +144,8 @@ func damage(t *testing.T, in bucket.Bucket, key string, at int) {
 	must(t, err)
 }
 
-// A damaged version is reported, costs no other, and is not packed.
+// TestDamage checks that a damaged version is reported and not packed, and that all others
+// are.
 func TestDamage(t *testing.T) {
 	in, q := bucket.Memory(), new(worktest.Queue)
 	p := replicatest.New(t, in, some)
@@ -174,8 +175,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// What is said of damage may have in it what was read: the result is written all the same,
-// so that the damage is told and the task is not tried again.
+// TestProblemOfAnyText checks that a problem may quote any bytes that were read: the result is
+// still valid, so the damage is reported and the task is not tried again.
 func TestProblemOfAnyText(t *testing.T) {
 	v := &Verified{file: "bundle-0000.tar.zst"}
 	v.found(crate.ID{}, errors.New("no text: \xff"))
@@ -186,7 +187,8 @@ func TestProblemOfAnyText(t *testing.T) {
 	}
 }
 
-// Bytes behind the last member, which hold nothing, are the file's all the same.
+// TestChangedElsewhere checks that bytes after the last member count as damage, too, although
+// they belong to no crate.
 func TestChangedElsewhere(t *testing.T) {
 	in, q := bucket.Memory(), new(worktest.Queue)
 	p := replicatest.New(t, in, some)
@@ -199,8 +201,8 @@ func TestChangedElsewhere(t *testing.T) {
 	}
 }
 
-// A segment that another worker has pushed for the same task is taken as it is when
-// all that the task names can be rebuilt from it, and else refused.
+// TestPushedByAnother checks that a worker accepts a segment that another one pushed for the
+// same task only if it can rebuild every version of the task from it.
 func TestPushedByAnother(t *testing.T) {
 	in, q := bucket.Memory(), new(worktest.Queue)
 	replicatest.New(t, in, some)
@@ -231,7 +233,7 @@ func TestPushedByAnother(t *testing.T) {
 	}
 }
 
-// What no plan of ours says is refused.
+// TestParsePackTask checks that tasks that no plan makes are rejected.
 func TestParsePackTask(t *testing.T) {
 	in, q := bucket.Memory(), new(worktest.Queue)
 	replicatest.New(t, in, some)
@@ -258,8 +260,8 @@ func TestParsePackTask(t *testing.T) {
 
 func opened(t *testing.T, j Job) (*work.Board, *work.Job, error) { return j.open(t.Context()) }
 
-// A coordinator that is killed after any request resumes when it is run again: every
-// version is packed, and named once.
+// TestCoordinatorIsKilledAnywhere checks that a coordinator that is killed after any request
+// resumes when it runs again: each version is packed and named exactly once.
 func TestCoordinatorIsKilledAnywhere(t *testing.T) {
 	first, step := durabletest.Every(9, nil)
 	for n := 1 + first; ; n += step {
@@ -293,7 +295,7 @@ func TestCoordinatorIsKilledAnywhere(t *testing.T) {
 	}
 }
 
-// interrupted is a bucket in which something happens as soon as the root was read once.
+// interrupted is a bucket that calls a function once, after the first read of the root.
 type interrupted struct {
 	bucket.Bucket
 	once sync.Once
@@ -308,8 +310,8 @@ func (i *interrupted) Get(ctx context.Context, key string, ask bucket.Ask) (io.R
 	return body, o, err
 }
 
-// A coordinator that slept while another one planned, or ended, a whole job has nothing
-// packed a second time.
+// TestTwoCoordinators checks that a coordinator that slept while another one planned or
+// finished a job does not pack anything a second time.
 func TestTwoCoordinators(t *testing.T) {
 	for name, other := range map[string]func(*testing.T, Job){
 		"planned": func(t *testing.T, j Job) { _, _, err := j.open(t.Context()); must(t, err) },
@@ -335,7 +337,7 @@ func TestTwoCoordinators(t *testing.T) {
 	}
 }
 
-// release ends the leases of the dead, which would end by themselves in a minute.
+// release removes the leases of killed coordinators, which would expire within a minute.
 func release(t *testing.T, in bucket.Bucket) {
 	t.Helper()
 	must(t, in.Remove(t.Context(), root.LeaseName))
@@ -343,7 +345,7 @@ func release(t *testing.T, in bucket.Bucket) {
 
 var errKilled = errors.New("killed")
 
-// dies is a bucket that fails from a request on.
+// dies is a bucket that fails all requests from some request on.
 type dies struct {
 	bucket.Bucket
 	mu   sync.Mutex

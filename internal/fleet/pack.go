@@ -19,14 +19,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
-// Packed is the result of a task of Repack.
+// Packed is the result of a Repack task.
 type Packed struct {
 	Segment  *root.File `json:"segment,omitempty"` // nil: nothing could be packed
-	Count    int64      `json:"count"`             // of problems
+	Count    int64      `json:"count"`             // number of problems
 	Problems []Problem  `json:"problems,omitempty"`
 }
 
-// Packer does the tasks of Repack, each in a folder of its own below scratch.
+// Packer returns a worker for Repack tasks. Each task has its own folder below scratch.
 func Packer(in bucket.Bucket, scratch string) work.Doer {
 	return func(ctx context.Context, data []byte) (_ []byte, err error) {
 		t, err := parsePackTask(data)
@@ -52,7 +52,7 @@ func Packer(in bucket.Bucket, scratch string) work.Doer {
 	}
 }
 
-// parsePackTask refuses what no plan of ours says.
+// parsePackTask parses a task and rejects one that no plan makes.
 func parsePackTask(data []byte) (*packTask, error) {
 	t := new(packTask)
 	if err := json.Unmarshal(data, t); err != nil {
@@ -86,7 +86,7 @@ func parsePackTask(data []byte) (*packTask, error) {
 	return t, nil
 }
 
-// packing is a task that is being done.
+// packing is a task in progress.
 type packing struct {
 	task   *packTask
 	in     bucket.Bucket
@@ -120,7 +120,7 @@ func (p *packing) versions() (n int) {
 	return n
 }
 
-// build packs on the own disk.
+// build makes the segment on the local disk.
 func (p *packing) build(ctx context.Context) (err error) {
 	w, err := deep.Create(p.folder, p.task.Segment)
 	if err != nil {
@@ -141,7 +141,7 @@ func (p *packing) build(ctx context.Context) (err error) {
 	return w.Publish()
 }
 
-// pack packs versions of a crate. One that is damaged stays where it is, and is told.
+// pack packs versions of a crate. It reports a damaged version and leaves it out.
 func (p *packing) pack(ctx context.Context, w *deep.Writer, rest []member) error {
 	for len(rest) > 0 {
 		sources := make([]deep.Source, len(rest))
@@ -173,7 +173,7 @@ func (p *packing) fail(key crate.Key, err error) {
 	p.failed[key] = true
 }
 
-// open reads a version out of its bundle: one ranged GET.
+// open reads a version from its bundle, with one ranged GET.
 func (p *packing) open(ctx context.Context, m *member) (io.ReadCloser, error) {
 	f := p.task.Bundles[m.Bundle]
 	file, err := openFile(ctx, p.in, p.folder, root.BundlesDir, f, false)
@@ -191,7 +191,7 @@ func (p *packing) open(ctx context.Context, m *member) (io.ReadCloser, error) {
 	return bundle.OpenKnown(r, f.Size).OpenMember(bundle.Placement{Offset: m.Offset, FrameSize: m.Frame})
 }
 
-// push stores the segment unless another worker was faster.
+// push stores the segment, unless another worker has stored it.
 func (p *packing) push(ctx context.Context, key string) (err error) {
 	f, err := p.folder.Open(p.task.Segment)
 	if err != nil {
@@ -211,8 +211,8 @@ func (p *packing) push(ctx context.Context, key string) (err error) {
 
 const backExt = ".back"
 
-// readBack verifies what is in the bucket, even if another run put it there: every
-// version of the task is rebuilt and hashed.
+// readBack verifies the segment in the bucket, even if another worker stored it: it rebuilds
+// and hashes every version of the task.
 func (p *packing) readBack(ctx context.Context, key string) (err error) {
 	f, err := p.folder.Create(p.task.Segment + backExt)
 	if err != nil {
@@ -261,11 +261,10 @@ func (p *packing) prove(ctx context.Context, f durable.File, size int64) error {
 	return nil
 }
 
-// errForeign: the name was taken by a segment of other crates.
+// errForeign means that a segment of other crates has the name of this one.
 var errForeign = errors.New("it is not of this task: the name of the segment is taken")
 
-// provePack rebuilds and hashes the versions of a pack, and takes them off what is
-// missing.
+// provePack rebuilds and hashes the versions of a pack, and removes them from missing.
 func (p *packing) provePack(ctx context.Context, r *deep.Reader, d *deep.Directory, missing map[crate.Key]bool) error {
 	var wrong error
 	err := r.Check(ctx, d, deep.Crates, func(n int, err error) {

@@ -19,15 +19,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
-// packTask is versions that become a segment.
+// packTask lists the versions to pack into one segment.
 type packTask struct {
-	Segment string      `json:"segment"` // its name
+	Segment string      `json:"segment"` // name of the segment
 	Shard   string      `json:"shard,omitzero"`
 	Bundles []root.File `json:"bundles"`  // without their lists
 	Packs   [][]member  `json:"versions"` // by crate, oldest first
 }
 
-// member is a version in one of the bundles of the task.
+// member is a version in one of the task's bundles.
 type member struct {
 	Name    string         `json:"n"`
 	Version string         `json:"v"`
@@ -42,27 +42,27 @@ func (m *member) key() crate.Key {
 	return crate.Key{ID: crate.ID{Name: m.Name, Version: m.Version}, Checksum: m.SHA256}
 }
 
-// Bounds of a task of Repack, beside [RepackPlan].TaskSize.
+// Limits of a Repack task, in addition to [RepackPlan].TaskSize.
 const (
 	maxTaskVersions = 20_000
 	maxTaskSize     = 4 << 30
 )
 
-// RepackPlan configures how versions that are not in the deep archive are packed.
+// RepackPlan plans how to pack the versions that are not in the deep archive yet.
 type RepackPlan struct {
 	Bucket   bucket.Bucket
 	Root     *root.Root
-	Scratch  string     // folder for the spool
-	Empty    durable.FS // a folder with no bundle or segment
-	TaskSize int64      // of the .crates of a task, bytes; default 256 MiB
-	AtLeast  int        // leave a crate alone that has fewer unpacked versions; default 1
-	// Number reserves the number of a segment of a shard, which no other segment has.
+	Scratch  string     // folder for temporary files
+	Empty    durable.FS // a folder without bundles or segments
+	TaskSize int64      // bytes of .crate files per task; default 256 MiB
+	AtLeast  int        // skip crates with fewer versions to pack; default 1
+	// Number reserves a number for a segment of a shard, unique in that shard.
 	Number func(ctx context.Context, shard string) (int, error)
 }
 
 const usualTaskSize = 256 << 20
 
-// Plan writes the tasks to the board.
+// Plan writes the tasks to the board and returns the job.
 func (p RepackPlan) Plan(ctx context.Context, b *work.Board) (_ *work.Job, err error) {
 	p.TaskSize, p.AtLeast = min(cmp.Or(p.TaskSize, usualTaskSize), maxTaskSize), max(p.AtLeast, 1)
 	s, err := p.spool(ctx)
@@ -82,7 +82,7 @@ func (p RepackPlan) Plan(ctx context.Context, b *work.Board) (_ *work.Job, err e
 	return b.Begin(ctx, job)
 }
 
-// spool collects what is in bundles, and what is in segments.
+// spool returns a spool of everything in bundles and segments.
 func (p *RepackPlan) spool(ctx context.Context) (*spool, error) {
 	total := int64(0)
 	for _, f := range slices.Concat(p.Root.Bundles, p.Root.Segments) {
@@ -98,7 +98,7 @@ func (p *RepackPlan) spool(ctx context.Context) (*spool, error) {
 	return s, nil
 }
 
-// collect puts all that the root holds into a spool.
+// collect adds the contents of all bundles and segments of the root to a spool.
 func collect(ctx context.Context, in bucket.Reader, empty durable.FS, r *root.Root, s *spool) error {
 	for n := range r.Bundles {
 		err := eachMember(ctx, in, &r.Bundles[n], func(e *lists.ManifestEntry) error {
@@ -119,8 +119,8 @@ func collect(ctx context.Context, in bucket.Reader, empty durable.FS, r *root.Ro
 	return nil
 }
 
-// part plans the crates of one part of the spool. Each task is of one shard of the
-// mirror, as are bundles.
+// part plans the crates of one part of the spool. A task never mixes shards of the mirror, nor
+// does a bundle.
 func (p *RepackPlan) part(ctx context.Context, b *work.Board, job *work.Job, records []record) error {
 	byShard := map[string][]record{}
 	for _, r := range unpacked(records) {
@@ -144,19 +144,19 @@ func (p *RepackPlan) part(ctx context.Context, b *work.Board, job *work.Job, rec
 	return nil
 }
 
-// shardOf returns the shard of the mirror that a crate belongs to, as the root knows
-// it: empty if it is not shared out.
+// shardOf returns the shard of the mirror that a crate belongs to, according to the root: ""
+// if the mirror is not sharded.
 func (p *RepackPlan) shardOf(name string) string {
 	for label, w := range p.Root.Writers {
 		s, err := crate.ParseShard(label)
-		if label != "" && err == nil && w.Epoch > 0 { // those that may write are of one division
+		if label != "" && err == nil && w.Epoch > 0 { // a writer with a lease: all such shards divide the mirror in the same way
 			return crate.Shard{Index: crate.ShardOf(name, s.Of), Of: s.Of}.String()
 		}
 	}
 	return ""
 }
 
-// unpacked returns what is in bundles and in no segment, each once.
+// unpacked returns the versions that are in bundles and in no segment, without duplicates.
 func unpacked(records []record) []record {
 	known := make(map[crate.Key]bool, len(records))
 	for i := range records {
@@ -174,7 +174,7 @@ func unpacked(records []record) []record {
 	return list
 }
 
-// byCrate divides records by their crate, each oldest first.
+// byCrate groups records by crate, oldest first.
 func byCrate(list []record) [][]record {
 	slices.SortFunc(list, func(a, b record) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), semver.CompareText(a.Version, b.Version), cmp.Compare(a.Version, b.Version), slices.Compare(a.Checksum[:], b.Checksum[:]))
@@ -190,7 +190,7 @@ func byCrate(list []record) [][]record {
 	return crates
 }
 
-// taskMaker collects crates until they are a task.
+// taskMaker collects crates until there are enough for a task.
 type taskMaker struct {
 	plan  *RepackPlan
 	board *work.Board
@@ -198,12 +198,12 @@ type taskMaker struct {
 	shard string
 
 	task     packTask
-	bundles  map[int]int // of the root: place in the task's list
+	bundles  map[int]int // number in the root to index in the task's list
 	versions int
 	size     int64
 }
 
-// add adds the versions of a crate: some of very many go into the next task.
+// add adds the versions of a crate. A crate with very many continues in the next task.
 func (t *taskMaker) add(ctx context.Context, versions []record) error {
 	for part := range slices.Chunk(versions, deep.MaxVersions) {
 		list := make([]member, len(part))
@@ -236,7 +236,7 @@ func (t *taskMaker) bundle(n int) int {
 	return at
 }
 
-// end writes the task down.
+// end writes the task to the board.
 func (t *taskMaker) end(ctx context.Context) error {
 	if len(t.task.Packs) == 0 {
 		return nil

@@ -20,22 +20,23 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
-// Job is a job to be run to its end.
+// Job runs one job to its end.
 type Job struct {
 	Bucket   bucket.Bucket
 	Queue    work.Queue
 	Kind     string // Verify or Repack
-	Scratch  string // folder for what is needed while it is planned
-	Owner    string // for people: who holds the lease while segments are named
-	TaskSize int64  // as RepackPlan says
+	Scratch  string // folder for temporary files while planning
+	Owner    string // shown to people as holder of the lease while segments are added to the root
+	TaskSize int64  // as in RepackPlan
 	AtLeast  int
-	Poll     time.Duration  // as Coordinator says
-	Progress *work.Progress // how far it is; default: not reported
+	Poll     time.Duration  // as in Coordinator
+	Progress *work.Progress // default: not reported
 	Log      *slog.Logger   // must not be nil
 }
 
-// Run resumes the unfinished job of its kind, or plans one, and finishes it. It may be
-// killed and run again at any time, also elsewhere.
+// Run resumes the unfinished job of this kind, or plans one, and finishes it. Run may be
+// killed at any time and run again, also on another machine. Errors: those of the bucket and
+// the queue, and why a result is invalid; problems of the mirror are in the Summary.
 func (j Job) Run(ctx context.Context) (*Summary, error) {
 	b, job, err := j.open(ctx)
 	if err != nil {
@@ -66,7 +67,7 @@ func (j *Job) sumUp(ctx context.Context, b *work.Board, s *work.State) (*Summary
 	return j.commit(ctx, b, s)
 }
 
-// numbers takes numbers of segments, with the lease of each shard.
+// numbers hands out numbers of segments while it holds the lease of each shard.
 type numbers struct {
 	job      *Job
 	id       string
@@ -96,10 +97,10 @@ func (n *numbers) release(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// heldPause is how long one waits for a lease that another writer has.
+// heldPause is the pause between attempts to take a lease that another writer has.
 const heldPause = 5 * time.Second
 
-// acquire takes the lease of a shard as soon as its writer leaves it.
+// acquire takes the lease of a shard, and waits for its current writer to release it.
 func (j *Job) acquire(ctx context.Context, shard, id string) (*root.Session, error) {
 	for told := false; ; told = true {
 		s, err := root.Acquire(ctx, root.Config{Bucket: j.Bucket, Holder: root.Holder{Shard: shard, ID: id, Owner: j.Owner}, Log: j.Log})
@@ -118,7 +119,7 @@ func (j *Job) acquire(ctx context.Context, shard, id string) (*root.Session, err
 	}
 }
 
-// commit names the segments in the root, by one commit a shard.
+// commit adds the segments to the root, with one commit per shard.
 func (j *Job) commit(ctx context.Context, b *work.Board, s *work.State) (*Summary, error) {
 	sum := &Summary{Kind: Repack, Tasks: len(s.Done) + len(s.Aside)}
 	shards := map[string][]root.File{}
@@ -144,7 +145,7 @@ func (j *Job) commit(ctx context.Context, b *work.Board, s *work.State) (*Summar
 	return sum, nil
 }
 
-// result reads the result of a task, which must be about its segment.
+// result reads the result of a task, which must be about the task's segment.
 func (j *Job) result(ctx context.Context, b *work.Board, id string) (*Packed, error) {
 	data, err := b.Task(ctx, id)
 	if err != nil {
@@ -167,7 +168,7 @@ func (j *Job) result(ctx context.Context, b *work.Board, id string) (*Packed, er
 	return p, nil
 }
 
-// name names segments in the root. One that is named already is not named twice.
+// name adds segments to the root, except those that it names already.
 func (j *Job) name(ctx context.Context, shard string, files []root.File) error {
 	s, err := j.acquire(ctx, shard, rand.Text())
 	if err != nil {
@@ -188,7 +189,7 @@ func (j *Job) name(ctx context.Context, shard string, files []root.File) error {
 	return errors.Join(err, s.Release(context.WithoutCancel(ctx)))
 }
 
-// Print prints the outcome of a job.
+// Print writes the outcome of a job to w, for people.
 func (s *Summary) Print(w io.Writer) error {
 	for _, p := range s.Problems {
 		text := p.Error
@@ -212,7 +213,7 @@ func (s *Summary) Print(w io.Writer) error {
 	return err
 }
 
-// Verdict returns what is wrong with the mirror.
+// Verdict returns the error for what is wrong with the mirror, or nil.
 func (s *Summary) Verdict() error {
 	var errs []error
 	if s.Count > 0 {

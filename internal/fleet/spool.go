@@ -14,20 +14,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// record is a version, and a statement of one source about it.
+// record is what one source says about a version.
 type record struct {
 	crate.Key
-	Yanked bool  // the index
-	Index  bool  // the index names it
-	File   int   // number of the bundle or segment in the root that has it
-	Deep   bool  // it is a segment
+	Yanked bool  // according to the index
+	Index  bool  // the source is the index
+	File   int   // number of the bundle or segment in the root, if that is the source
+	Deep   bool  // the source is a segment
 	Size   int64 // of the .crate
 	Offset int64 // of its frame in the bundle
-	Frame  int64 // size of that
+	Frame  int64 // size of the frame
 }
 
-// spool divides records by their crates into parts on the disk, so that all of one crate
-// are in one part, and no part is larger than memory takes.
+// spool divides records among files on disk, its parts: all records of a crate are in the same
+// part, and each part fits into memory.
 type spool struct {
 	dir   string
 	files []*os.File
@@ -35,14 +35,13 @@ type spool struct {
 	line  []byte
 }
 
-// partSize is about how many records a part has: some 10 MB in memory.
+// partSize is the number of records that a part should have: some 10 MB in memory.
 const partSize = 20_000
 
-// maxParts keeps within the files that a process may have open: parts of more than ten
-// million records are larger.
+// maxParts stays below the limit of open files. Beyond ten million records, parts are larger.
 const maxParts = 512
 
-// newSpool makes room for about so many records, in a folder of its own below dir.
+// newSpool returns a spool for about that many records, in a new folder below dir.
 func newSpool(dir string, records int64) (_ *spool, err error) {
 	s := &spool{}
 	if s.dir, err = os.MkdirTemp(dir, "spool-"); err != nil {
@@ -66,7 +65,7 @@ func (s *spool) add(r *record) error {
 	return err
 }
 
-// parts yields the records of one part after the other.
+// parts returns the records, one part at a time.
 func (s *spool) parts() iter.Seq2[[]record, error] {
 	return func(yield func([]record, error) bool) {
 		for n := range s.outs {
@@ -114,7 +113,7 @@ func parseRecord(line string) (r record, err error) {
 	return r, errors.Join(err, failed)
 }
 
-// remove closes and removes the spool.
+// remove closes the spool and removes its folder.
 func (s *spool) remove() error {
 	var errs []error
 	for _, f := range s.files {

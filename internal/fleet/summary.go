@@ -18,12 +18,12 @@ type Summary struct {
 	Problems []Problem   `json:"first_problems,omitempty"`
 	Aside    []work.Mark `json:"set_aside,omitempty"`
 
-	// Of Repack.
-	Packed   int64 `json:"packed_bytes,omitzero"` // of the segments
+	// Fields of Repack.
+	Packed   int64 `json:"packed_bytes,omitzero"` // of all new segments
 	Segments int   `json:"segments,omitzero"`
 }
 
-// SumVerify sums up the results of a Verify job.
+// SumVerify returns the summary of a finished Verify job.
 func SumVerify(ctx context.Context, b *work.Board, s *work.State) (*Summary, error) {
 	sum := &Summary{Kind: Verify, Tasks: len(s.Done) + len(s.Aside)}
 	for _, id := range s.Done {

@@ -20,30 +20,30 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
-// verifyTask is a file to be verified.
+// verifyTask names a file to verify.
 type verifyTask struct {
 	Dir  string    `json:"dir"`
 	File root.File `json:"file"`
 }
 
-// Problem describes something that is wrong with a file.
+// A Problem is something wrong with a file.
 type Problem struct {
 	File  string `json:"file"`
-	Crate string `json:"crate,omitzero"` // name and version; empty: it is about the file
+	Crate string `json:"crate,omitzero"` // name and version; empty: the file as a whole
 	Error string `json:"error"`
 }
 
-// maxProblems is how many problems of a file are told: more than a person reads.
+// maxProblems is how many problems of a file are listed: more than a person reads.
 const maxProblems = 1000
 
-// maxProblem bounds what is said of one, in bytes: all of them are a result in JSON.
+// maxProblem bounds the text of a problem, in bytes: a result holds all of them as JSON.
 const maxProblem = 1000
 
-// Verified is the result of a task of Verify.
+// Verified is the result of a Verify task.
 type Verified struct {
 	Versions int64     `json:"versions"`
 	Bytes    int64     `json:"bytes"`
-	Count    int64     `json:"count"` // of problems
+	Count    int64     `json:"count"` // number of problems
 	Problems []Problem `json:"problems,omitempty"`
 
 	file string
@@ -60,7 +60,7 @@ func (v *Verified) found(id crate.ID, err error) {
 	v.Problems = append(v.Problems, p)
 }
 
-// PlanVerify writes a task for each file that the root names.
+// PlanVerify writes a task for each file of the root to the board and returns the job.
 func PlanVerify(ctx context.Context, b *work.Board, r *root.Root) (*work.Job, error) {
 	job := &work.Job{Created: time.Now().UTC()}
 	for _, list := range []struct {
@@ -82,8 +82,7 @@ func PlanVerify(ctx context.Context, b *work.Board, r *root.Root) (*work.Job, er
 	return b.Begin(ctx, job)
 }
 
-// Verifier returns a worker for Verify tasks. scratch is a folder without bundles or
-// segments.
+// Verifier returns a worker for Verify tasks. scratch is a folder without bundles or segments.
 func Verifier(in bucket.Bucket, scratch durable.FS) work.Doer {
 	return func(ctx context.Context, task []byte) ([]byte, error) {
 		var t verifyTask
@@ -102,17 +101,17 @@ func Verifier(in bucket.Bucket, scratch durable.FS) work.Doer {
 	}
 }
 
-// unread reports whether the bucket failed rather than the bytes: the task must be tried
-// again. A missing object is not such a failure.
+// unread reports whether the bucket failed to deliver the bytes, so that the task must be
+// tried again. A missing object is not such a failure.
 func unread(err error) bool {
 	var path *fs.PathError
 	return errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, bucket.ErrRange)
 }
 
-// bundle hashes every member, compares them with the manifest, and the whole file with
-// the root.
+// bundle hashes every member and compares it with the manifest, and compares the whole file
+// with the root.
 func (v *Verified) bundle(ctx context.Context, in bucket.Bucket, scratch durable.FS, f *root.File) error {
-	want := map[crate.Key]bool{} // and whether it was met
+	want := map[crate.Key]bool{} // true once it was found
 	err := eachMember(ctx, in, f, func(e *lists.ManifestEntry) error {
 		want[crate.Key{ID: e.ID, Checksum: e.Checksum}] = false
 		return nil
@@ -160,8 +159,8 @@ func (v *Verified) bundle(ctx context.Context, in bucket.Bucket, scratch durable
 	return v.whole(whole, f)
 }
 
-// whole compares a file that was read to its end with the root. There are bits in a
-// frame that change no byte of what it decodes to: only this finds them flipped.
+// whole compares a file that was read to its end with the root. This finds flipped bits that
+// do not change what a frame decodes to.
 func (v *Verified) whole(file *store.Summing, f *root.File) error {
 	if v.Count > 0 {
 		return nil
@@ -173,7 +172,7 @@ func (v *Verified) whole(file *store.Summing, f *root.File) error {
 	return err
 }
 
-// unusable is a file that cannot be opened for what it should be.
+// unusable records that a file is not a bundle or segment that can be opened.
 func (v *Verified) unusable(err error) error {
 	if unread(err) {
 		return err

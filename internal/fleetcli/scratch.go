@@ -8,14 +8,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// workerDirs begins the names of the folders of workers.
+// workerDirs is the prefix of the names of workers' folders.
 const workerDirs = "clonecratesio-worker-"
 
-// scratchLock is a file in such a folder that is locked for as long as its worker lives.
+// scratchLock is a file in such a folder, which a worker locks as long as it runs.
 const scratchLock = "lock"
 
-// newScratch makes a folder for the temporary files of a worker, and removes those of
-// workers that were killed: each may have left two segments a job.
+// newScratch creates a folder for the temporary files of a worker, and removes the folders of
+// killed workers: each may have left two segments per job.
 func newScratch(parent string) (dir string, remove func() error, err error) {
 	if err := sweepScratch(parent); err != nil {
 		return "", nil, err
@@ -30,8 +30,8 @@ func newScratch(parent string) (dir string, remove func() error, err error) {
 	return dir, func() error { return errors.Join(held.Release(), os.RemoveAll(dir)) }, nil
 }
 
-// sweepScratch removes the folders of workers that have ended. One without a lock is just
-// being made.
+// sweepScratch removes the folders of workers that no longer run. It keeps a folder without a
+// lock file, which is just being created.
 func sweepScratch(parent string) error {
 	dirs, err := filepath.Glob(filepath.Join(parent, workerDirs+"*"))
 	for _, dir := range dirs {
@@ -40,7 +40,7 @@ func sweepScratch(parent string) error {
 			continue
 		}
 		held, locked := durable.Lock(lock, durable.Self("worker"))
-		if locked != nil { // it lives, or is another user's
+		if locked != nil { // its worker runs, or belongs to another user
 			continue
 		}
 		err = errors.Join(err, held.Release(), os.RemoveAll(dir))

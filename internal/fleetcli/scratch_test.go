@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What a worker that was killed has left is removed by the next one, and what those that
-// live have, or others, is not.
+// TestScratchOfTheDead checks that a new worker removes what a killed one left, and nothing of
+// running workers or other programs.
 func TestScratchOfTheDead(t *testing.T) {
 	parent := t.TempDir()
 	dead := filepath.Join(parent, workerDirs+"1")

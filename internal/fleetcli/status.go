@@ -18,14 +18,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// Status is what status says of a mirror in a bucket.
+// Status has the flags of status for a mirror in a bucket.
 type Status struct {
 	flags.Store
-	Index         string // folder of the index to compare with; empty: that of the bucket
+	Index         string // folder of the index to compare with; empty: the bucket's own index
 	excludeYanked bool
 }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (cfg *Status) Flags() []cli.Flag {
 	return []cli.Flag{
 		cfg.Flag("check that the mirror in this bucket has each version that its index names once, in the shard that it belongs to"),
@@ -33,7 +33,8 @@ func (cfg *Status) Flags() []cli.Flag {
 	}
 }
 
-// Print proves that all shards together hold what the index names, or says what not.
+// Print compares the contents of all shards with the index and writes the result to w. Errors:
+// the verdict of the census, among others.
 func (cfg *Status) Print(ctx context.Context, w io.Writer, asJSON bool) (err error) {
 	log := slog.New(slog.DiscardHandler)
 	in, err := cfg.Open(ctx, true, log)
@@ -61,7 +62,7 @@ func (cfg *Status) Print(ctx context.Context, w io.Writer, asJSON bool) (err err
 	return errors.Join(err, counted.Verdict())
 }
 
-// open opens the index that was named, else that of the root.
+// open opens the index in cfg.Index, or else the one that the root names.
 func (cfg *Status) open(ctx context.Context, in bucket.Reader, r *root.Root, log *slog.Logger) (*index.Index, func() error, error) {
 	if cfg.Index == "" {
 		return fleet.OpenIndex(ctx, in, r, os.TempDir(), log)

@@ -1,5 +1,5 @@
-// Package fleetcli is the commands of many machines that share one mirror in a bucket:
-// their flags, help and printing.
+// Package fleetcli has the commands for mirrors in a bucket that many machines share: their
+// flags, help and output.
 package fleetcli
 
 import (
@@ -25,7 +25,7 @@ import (
 //go:embed help/work.txt
 var workHelp string
 
-// workConfig is the flags of work.
+// workConfig has the flags of work.
 type workConfig struct {
 	kind     string
 	store    flags.Store
@@ -39,7 +39,7 @@ type workConfig struct {
 	progress flags.Progress
 }
 
-// Work is the command that has a job done.
+// Work returns the command that runs a job.
 func Work(a *program.App) *cli.Command {
 	var cfg workConfig
 	list := append([]cli.Flag{
@@ -120,7 +120,7 @@ func (cfg *workConfig) run(ctx context.Context, a *program.App) error {
 	return errors.Join(err, sum.Verdict())
 }
 
-// workerName identifies this process to others.
+// workerName returns a name by which people can identify this process.
 func workerName() string {
 	host, err := os.Hostname()
 	if err != nil {

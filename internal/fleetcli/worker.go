@@ -19,7 +19,7 @@ import (
 //go:embed help/worker.txt
 var workerHelp string
 
-// workerConfig is the flags of worker.
+// workerConfig has the flags of worker.
 type workerConfig struct {
 	store    flags.Store
 	queue    flags.Queue
@@ -30,7 +30,7 @@ type workerConfig struct {
 	log      flags.Log
 }
 
-// Worker is the command that does tasks.
+// Worker returns the command that runs tasks.
 func Worker(a *program.App) *cli.Command {
 	var cfg workerConfig
 	list := append([]cli.Flag{cfg.store.Flag("work on the mirror in this bucket")}, cfg.queue.Flags()...)
@@ -50,7 +50,7 @@ func Worker(a *program.App) *cli.Command {
 	}
 }
 
-// maxJobs is more than any machine has cores.
+// maxJobs is more than the cores of any machine.
 const maxJobs = 1024
 
 func (cfg *workerConfig) check() error {

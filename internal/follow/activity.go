@@ -16,8 +16,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Activity is the state of this process, for /api/status, run.json and /metrics: one run,
-// or the rounds of a sync that follows. Its methods may be called concurrently.
+// Activity is the state of this process, for /api/status, run.json and /metrics: of one run,
+// or of a sync that follows its upstream. Its methods may be called concurrently.
 type Activity struct {
 	version  string
 	code     func(error) int
@@ -26,23 +26,24 @@ type Activity struct {
 	arrivals *news.Arrivals
 
 	mu       sync.Mutex // guards what follows
-	phase    string     // empty: what the progress says
+	phase    string     // empty: use the phase of progress
 	detail   string
-	ran      bool             // a run has begun, in this process
-	progress *mirror.Progress // of the run under way, or of the last one
-	earlier  mirror.Counts    // of runs before that, added up; the counts of results alone
+	ran      bool             // a run has begun in this process
+	progress *mirror.Progress // of the current run, or the last one
+	earlier  mirror.Counts    // the results of runs before that, added up
 	rounds   rounds
 	rate     fetchRate
-	client   *upstream.Client // of the mirror that is open, or was the last; nil: none yet
+	client   *upstream.Client // of the open mirror, or the last one; nil: none yet
 }
 
-// fetchRate is how fast crates came when enough did to tell.
-type fetchRate struct{ crates, bytes float64 } // a second
+// fetchRate is the speed of the last download of enough crates.
+type fetchRate struct{ crates, bytes float64 } // per second
 
-// enoughFetched is how many crates tell how fast the next ones will come.
+// enoughFetched is how many crates must be downloaded before their speed predicts that of
+// others.
 const enoughFetched = 100
 
-// measure takes the rate of a run, if that tells something.
+// measure takes the speed of a run, if it downloaded enough crates.
 func (r *fetchRate) measure(c mirror.Counts) {
 	took := (c.Elapsed - c.Planning - c.Paused).Seconds()
 	if c.Plan != nil && c.Downloaded >= enoughFetched && took > 0 {
@@ -50,8 +51,8 @@ func (r *fetchRate) measure(c mirror.Counts) {
 	}
 }
 
-// recall takes what an earlier process has left in the state folder: how fast crates
-// came, and how its last round ended.
+// recall reads what an earlier process left in the state folder: its download speed and the
+// outcome of its last round.
 func (a *Activity) recall(state durable.Reader) {
 	old, err := runstate.Read(state)
 	if err != nil {
@@ -69,15 +70,15 @@ func (a *Activity) recall(state durable.Reader) {
 	}
 }
 
-// fetches notes whose requests are shown.
+// fetches sets the client whose requests are shown.
 func (a *Activity) fetches(c *upstream.Client) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.client = c
 }
 
-// ended notes a round that came to its end. It was a success if the mirror lacks
-// nothing and nothing in it needs a person: exit code 0 of a sync.
+// ended records that a round ran to its end. It was a success if the mirror lacks nothing and
+// nothing in it needs a person: exit code 0 of a sync.
 func (a *Activity) ended(fault error) {
 	a.round(func(r *rounds) {
 		r.broken = 0
@@ -85,7 +86,7 @@ func (a *Activity) ended(fault error) {
 	})
 }
 
-// failed notes a round that could not continue.
+// failed records that a round could not continue.
 func (a *Activity) failed(err error) {
 	a.round(func(r *rounds) {
 		r.broken++
@@ -93,7 +94,7 @@ func (a *Activity) failed(err error) {
 	})
 }
 
-// note notes how a round ended.
+// note records the outcome of a round.
 func (r *rounds) note(err error, code int) {
 	r.last, r.ended, r.code = err, time.Now(), code
 	if r.failures++; err == nil {
@@ -101,34 +102,34 @@ func (r *rounds) note(err error, code int) {
 	}
 }
 
-// began reports whether the outcome is one of the mirror, for others to see: a
-// command that asked for something that cannot be is not.
+// began reports whether an outcome concerns the mirror and should be published. A command that
+// was used wrongly does not.
 func (a *Activity) began(outcome error) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ran || outcome == nil || errors.As(outcome, new(*clone.UpdateError))
 }
 
-// rounds is how following goes.
+// rounds is the state of a sync that follows its upstream.
 type rounds struct {
 	next     time.Time // when the next one begins; zero: one is running
-	broken   int       // in a row, that could not continue
-	failures int       // in a row, that were no success
+	broken   int       // consecutive rounds that could not continue
+	failures int       // consecutive rounds that were not a success
 	last     error     // what the last round lacked, or why it could not continue
-	ended    time.Time // when it ended; zero: there was none
-	code     int       // its exit code
+	ended    time.Time // when the last round ended; zero: there was none
+	code     int       // exit code of the last round
 	good     time.Time // when a round was last a success; zero: never
 	index    index.Revision
-	upstream time.Time // of the newest commit of the index that upstream had at the last look
+	upstream time.Time // of upstream's newest commit, as of the last update
 }
 
-// NewActivity returns the Activity of a process of this program version, which has done
+// NewActivity returns the Activity of a process with this program version, which has done
 // nothing yet. code returns the exit code of a sync that ends with an error.
 func NewActivity(version string, code func(error) int) *Activity {
 	return &Activity{version: version, code: code, started: time.Now(), commits: newCommits(), progress: mirror.NewProgress(), arrivals: news.NewArrivals(news.Recorded())}
 }
 
-// begin begins a run.
+// begin records that a run begins, and returns its progress.
 func (a *Activity) begin() *mirror.Progress {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -137,35 +138,35 @@ func (a *Activity) begin() *mirror.Progress {
 	return a.progress
 }
 
-// enter says what is being done beside runs.
+// enter sets what is being done outside runs.
 func (a *Activity) enter(phase, detail string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase, a.detail = phase, detail
 }
 
-// doing is the detail of what is being done.
+// doing returns the detail that enter has set.
 func (a *Activity) doing() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.detail
 }
 
-// round notes how following goes.
+// round changes the state of the rounds.
 func (a *Activity) round(change func(*rounds)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	change(&a.rounds)
 }
 
-// following is how following goes.
+// following returns the state of the rounds.
 func (a *Activity) following() rounds {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.rounds
 }
 
-// totals counts the results of all runs of the process.
+// totals returns the results of all runs of the process, added up.
 func (a *Activity) totals() mirror.Counts {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -184,8 +185,8 @@ func (a *Activity) results() mirror.Counts {
 	return sum
 }
 
-// State returns the state of the process: its counts are those of the current run, or of
-// the last one.
+// State returns the state of the process. Its counts are those of the current run, or of the
+// last one.
 func (a *Activity) State() runstate.State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -194,7 +195,7 @@ func (a *Activity) State() runstate.State {
 		up = a.client.Status()
 	}
 	c := a.progress.Snapshot()
-	if a.phase == "" { // the clock of a run that has ended still runs
+	if a.phase == "" { // stop the clock of a run that has ended
 		a.rate.measure(c)
 	}
 	s := runState(c, up)
@@ -219,5 +220,5 @@ func (a *Activity) State() runstate.State {
 	return s
 }
 
-// maxErrorText bounds an error in a state, bytes: one may name thousands of files.
+// maxErrorText bounds an error in a state, in bytes: some errors name thousands of files.
 const maxErrorText = 2 << 10

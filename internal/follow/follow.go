@@ -1,16 +1,16 @@
-// Package follow keeps a mirror up to date: it opens the mirror, makes one round or one per
-// interval (update the index, mirror what changed since the last round, judge the result),
-// and reports its state.
+// Package follow keeps a mirror up to date. It opens the mirror and makes one round, or one
+// per interval: it updates the index, mirrors what changed since the last round and judges the
+// result. It also reports its state.
 //
 // A [Session] is an open mirror with its locks, catalog, log and client, for one or several
-// runs of package mirror. A [Follower] makes rounds on a session. An [Activity] is the
-// state of the process, as run.json, /api/status and the metrics show it.
+// runs of package mirror. A [Follower] makes rounds on a session. An [Activity] is the state
+// of the process, as shown by run.json, /api/status and the metrics.
 //
 // # What a follower remembers
 //
-// A follower remembers the mirrored commit of the index, what was missing then, and which
-// crates to try again. A round compares the index with that commit. This is only in memory,
-// so the first round of a process checks everything; so does one round a day, and any round
+// A follower remembers which commit of the index it has mirrored, what was missing then, and
+// which crates to try again. A round compares the index with that commit. This memory ends with
+// the process, so its first round checks everything; so does one round per day, and any round
 // after the catalog was damaged.
 package follow
 
@@ -35,11 +35,11 @@ import (
 // Config configures a sync.
 type Config struct {
 	SessionConfig
-	Every time.Duration // between two rounds; 0: there is one
+	Every time.Duration // between two rounds; 0: make one round
 	// Update updates the index from upstream; its Progress is set. If nil, the index is
 	// used as it is.
 	Update *clone.Config
-	// Doubt returns the verdict on what an update could not determine about the index. If
+	// Doubt returns an error if an update could not determine something about the index. If
 	// nil, there is no doubt.
 	Doubt func() error
 	// Early returns as soon as there is something new, or ctx ends. If nil, each round
@@ -48,26 +48,26 @@ type Config struct {
 	// WatchUpdate shows git's progress, in git's words, until stop is called. If nil, it is
 	// not shown.
 	WatchUpdate func(look func() string) (stop func())
-	// AcceptShrink makes the first round that ends accept the removal of many crates, which
-	// is otherwise refused.
+	// AcceptShrink lets the first round that succeeds remove many crates, which is otherwise
+	// refused.
 	AcceptShrink bool
-	// Job returns the configuration of a run over a source, which was made from ix.
+	// Job returns the configuration of a run over a source that was made from ix.
 	Job func(ctx context.Context, ix *index.Index, source plan.Source) (mirror.Config, error)
 	// Part selects a part of the index. If nil, all of it is mirrored.
 	Part func(ctx context.Context, ix *index.Index) (plan.Source, error)
-	// Describe updates the sidecars of what ix names. It may return a verdict. If nil,
+	// Describe updates the sidecars of the crates in ix. It may return a verdict. If nil,
 	// there are no sidecars.
 	Describe func(ctx context.Context, ix *index.Index) error
 	// Pack moves new crates into the deep archive. If nil, nothing is moved.
 	Pack func(ctx context.Context, w *home.Writer) error
-	// State makes a statement of what is held, at the end of a round without errors, at
-	// most once an hour. If nil, no statements are made.
+	// State publishes a statement of the mirror's contents, at the end of a round without
+	// errors, at most once an hour. If nil, no statements are made.
 	State func(ctx context.Context, w *home.Writer) error
-	// PushEvery is the shortest time between two pushes of a follower: each makes a bundle
-	// of what is new. The first round always pushes.
+	// PushEvery is the shortest time between two pushes: each makes a bundle of what is new.
+	// The first round always pushes.
 	PushEvery time.Duration
-	// BundleEvery is the longest time that a follower adds crates to the same bundle; 0:
-	// until it is full.
+	// BundleEvery is the longest time that a follower adds crates to the same bundle; 0: until
+	// the bundle is full.
 	BundleEvery time.Duration
 	// AllowMissing treats a run as complete even if upstream refuses some versions.
 	AllowMissing bool
@@ -80,18 +80,18 @@ type Follower struct {
 	cfg  Config
 	open *Session
 
-	base      *baseline       // nil: everything must be checked
-	described error           // the verdict on the sidecars of this round
-	summary   *mirror.Summary // of the last run, nil if there was none in this round
-	held      int64           // versions, if this round looked at all of them; 0: not known
-	answered  bool            // upstream has given out the index to this process
-	packed    bool            // this process has looked at all that might be packed
+	base      *baseline       // nil: check everything
+	described error           // the verdict on the sidecars in this round
+	summary   *mirror.Summary // of this round's run, nil if it had none
+	held      int64           // number of stored versions, if this round checked all of them; 0: unknown
+	answered  bool            // upstream has served the index to this process
+	packed    bool            // this process has checked everything that might be packed
 	pushed    time.Time       // when this process pushed last
-	owes      bool            // crates are in a bundle that is open, and so not pushed
-	opened    time.Time       // when it began to owe
-	stated    time.Time       // when this process stated last what is held
-	news      index.Revision  // up to which new versions were told of
-	recorded  bool            // the manifest of a run of this process has all that was held
+	owes      bool            // the open bundle has crates, which are not pushed yet
+	opened    time.Time       // when the open bundle got its first crate
+	stated    time.Time       // when this process last made a statement
+	news      index.Revision  // the revision up to which new versions were reported
+	recorded  bool            // the manifest has everything that was already stored, from a run of this process
 }
 
 // New returns a follower that has made no round yet.
@@ -100,8 +100,8 @@ func New(cfg Config) *Follower { return &Follower{cfg: cfg} }
 // Summary returns the summary of the last round's run, or nil if it had none.
 func (f *Follower) Summary() *mirror.Summary { return f.summary }
 
-// Once makes one round. Errors: verdicts on the mirror (package verdict), and why the round
-// could not continue.
+// Once makes one round. Errors: verdicts on the mirror (package verdict), and the reason why
+// the round could not continue.
 func (f *Follower) Once(ctx context.Context) error {
 	defer f.cfg.Close()
 	return Open(ctx, &f.cfg.SessionConfig, func(s *Session) error {
@@ -109,7 +109,7 @@ func (f *Follower) Once(ctx context.Context) error {
 		start := time.Now()
 		err := f.round(ctx)
 		switch {
-		case ctx.Err() != nil || errors.Is(err, catalog.ErrDamaged): // it was stopped; or Open tries again
+		case ctx.Err() != nil || errors.Is(err, catalog.ErrDamaged): // stopped; or Open tries again
 			return err
 		case err == nil || verdict.Is(err):
 			f.cfg.Activity.ended(err)
@@ -121,14 +121,14 @@ func (f *Follower) Once(ctx context.Context) error {
 	})
 }
 
-// errReopen ends a session after which the next round needs a new one: what it
-// has open may be the reason why the last round failed.
+// errReopen ends a session. The next round opens the mirror again, since the open files may be
+// why this round failed.
 var errReopen = errors.New("reopening the mirror before the next round")
 
-// Follow makes rounds until ctx ends. It returns early only if a user must act and no later
-// round can succeed: the mirror cannot be opened in the first place, the index is a user's
-// own repository, the reader of the manifest is gone, or the given URL of the index has
-// never answered, which suggests a wrong address rather than an outage.
+// Follow makes rounds until ctx ends. It returns early only if a user must act because no
+// later round can succeed: the mirror cannot be opened, the index is a user's own repository,
+// the reader of the manifest is gone, or the index URL has never answered, which suggests a
+// wrong address rather than an outage.
 func (f *Follower) Follow(ctx context.Context) error {
 	defer f.cfg.Close()
 	for opened := false; ; {
@@ -156,7 +156,7 @@ func (f *Follower) isHopeless(err error) bool {
 	return silent || errors.As(err, new(*clone.ForeignError)) || errors.As(err, new(*stream.Error))
 }
 
-// rounds makes rounds on an open mirror, until one cannot continue.
+// rounds makes rounds on an open mirror until one cannot continue.
 func (f *Follower) rounds(ctx context.Context) error {
 	for {
 		f.cfg.Activity.round(func(r *rounds) { r.next = time.Time{} })
@@ -188,7 +188,8 @@ func (f *Follower) rounds(ctx context.Context) error {
 	}
 }
 
-// came notes a round that ended. What was accepted once is not accepted in later rounds.
+// came records that a round ended. A removal that the user accepted is not accepted again in
+// later rounds.
 func (f *Follower) came(fault error, took time.Duration) {
 	f.cfg.AcceptShrink = false
 	f.cfg.Activity.ended(fault)
@@ -209,7 +210,7 @@ func (f *Follower) failed(err error) {
 	f.cfg.Log.Error("this round failed; nothing is lost, the next one tries again", "err", err)
 }
 
-// firstBackoff is the wait after one failure, doubled with each, up to Every.
+// firstBackoff is the pause after one failure. It doubles with each, up to Every.
 const firstBackoff = 15 * time.Second
 
 func (f *Follower) backoff() time.Duration {
@@ -217,7 +218,7 @@ func (f *Follower) backoff() time.Duration {
 	return min(f.cfg.Every, firstBackoff<<(n-1))
 }
 
-// rest waits for the next round, or until there is something new.
+// rest waits for the next round, or until upstream has something new.
 func (f *Follower) rest(ctx context.Context) error {
 	if f.cfg.Early == nil {
 		return f.wait(ctx, f.cfg.Every)
@@ -240,8 +241,8 @@ func (f *Follower) rest(ctx context.Context) error {
 
 var errEarly = errors.New("there is something new")
 
-// wait waits for the next round, a tenth more or less, so that the mirrors of
-// the world do not come all at once. It fails when ctx ends.
+// wait waits for d, a tenth more or less at random, so that the mirrors of the world do not
+// come all at once. It fails when ctx ends.
 func (f *Follower) wait(ctx context.Context, d time.Duration) error {
 	d += time.Duration((rand.Float64() - 0.5) / 5 * float64(d))
 	f.cfg.Activity.enter(runstate.Waiting, "")

@@ -7,8 +7,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/roundlog"
 )
 
-// keep adds a round to the list of the last ones, for people. A list that cannot be
-// written is no reason for a round to fail: what counts is in the mirror.
+// keep adds a round to the list of recent rounds, which is only for people: if it cannot be
+// written, the round does not fail.
 func (f *Follower) keep(began time.Time, outcome error) {
 	r := roundlog.Round{Began: began.UTC(), Ended: time.Now().UTC(), ExitCode: f.cfg.Activity.code(outcome)}
 	if outcome != nil {

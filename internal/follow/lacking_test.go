@@ -6,8 +6,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// TestLackingSaysItOnce: a version that is missing in every round is reported once; damage is
-// never hidden by what is missing, and an earlier lack not by a round without any.
+// TestLackingSaysItOnce checks that a version that is missing in every round is reported once,
+// that missing versions never hide damage, and that a round without problems does not hide an
+// earlier one.
 func TestLackingSaysItOnce(t *testing.T) {
 	before, now := verdict.Incompletef("incomplete: 1 of 321"), verdict.Incompletef("incomplete: 2 of 321")
 	damage := verdict.Integrityf("damaged")

@@ -6,7 +6,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
 
-// Metrics returns metrics of the runs of this process.
+// Metrics returns metrics of this process's runs.
 func (a *Activity) Metrics() (all []prometheus.Collector) {
 	for result, value := range map[string]func(mirror.Counts) int64{
 		"downloaded":        func(c mirror.Counts) int64 { return c.Downloaded },

@@ -10,9 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/news"
 )
 
-// expect waits for what the index names since the last round that came to its end: how
-// long it took to be recorded is measured. What the first round of a process finds is
-// no news.
+// expect measures how long it takes until the versions that the index has named since the last
+// complete round are recorded. What the first round of a process finds does not count as new.
 func (f *Follower) expect(ctx context.Context, ix *index.Index) {
 	if f.news.Commit == "" || f.news.Commit == ix.Commit() {
 		return
@@ -28,7 +27,7 @@ func revisionOf(ix *index.Index) index.Revision {
 	return index.Revision{Commit: ix.Commit(), Time: ix.CommitTime()}
 }
 
-// noting is a catalog that tells what is recorded in it.
+// noting is a catalog that reports what is recorded in it.
 type noting struct {
 	mirror.Catalog
 	arrivals *news.Arrivals

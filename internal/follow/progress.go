@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// Progress is the state of a mirror's run: bytes while bundles of v1.1.0 are
-// taken over, crates while the plan is made, versions while it is worked on.
+// Progress returns a function that returns the state of a run: in bytes while bundles of
+// v1.1.0 are taken over, in crates while the plan is made, then in versions.
 func Progress(p *mirror.Progress) func() console.State {
 	return func() console.State {
 		c := p.Snapshot()
@@ -62,7 +62,7 @@ func notHeld(c mirror.Counts) string {
 	return ""
 }
 
-// UpdateState returns the progress of an update of the index, from git's output.
+// UpdateState returns the progress of an index update, from git's output.
 func UpdateState(detail string) console.State {
 	const phase = runstate.UpdatingIndex
 	st := console.State{Line: " " + phase, Attrs: []any{"phase", phase, "git", human.Printable(detail)}}

@@ -8,7 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
-// A22: what was held makes no rate, and what comes after the last version has a name.
+// TestA22Line checks that the rate ignores versions that were stored before, and that the work
+// after the last version has a name.
 func TestA22Line(t *testing.T) {
 	c := mirror.Counts{
 		Plan: &plan.Totals{Versions: 5000}, Existing: 4743, Downloaded: 100, Bytes: 5e6,

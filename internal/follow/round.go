@@ -16,24 +16,23 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// baseline is what earlier rounds of a sync have come to, so that the next one
-// need not look at what has not changed since. It lives in memory: the first
-// round of a process looks at everything.
+// baseline is the result of earlier rounds, so that the next round need not check what has not
+// changed since. It is only in memory: the first round of a process checks everything.
 type baseline struct {
-	commit string    // of the index, mirrored but for
-	again  []string  // the crates at these paths, which are tried again
-	listed time.Time // when everything began to be looked at the last time
-	whole  error     // what that run found lacking
-	part   error     // what the last run since did
-	total  int64     // versions that everything was
+	commit string    // of the index; all of it is mirrored except again
+	again  []string  // index paths of crates to try again
+	listed time.Time // when the last check of everything began
+	whole  error     // what that check found missing
+	part   error     // what the last run since then found missing
+	total  int64     // versions in that check
 }
 
-// relist is how long a following sync believes that what it has mirrored is
-// where it put it. Then it lists the folders again.
+// relist is how long a follower trusts that files are where it stored them. Then it lists the
+// folders again.
 const relist = 24 * time.Hour
 
-// lacking returns what the mirror lacks, as far as is known. If both runs lack versions, the
-// last one retried those of the first, and says what is missing now.
+// lacking returns the verdict on what is missing, as far as is known. If both runs found
+// versions missing, the last one has retried those of the first, so its result counts.
 func (b *baseline) lacking() error {
 	if b.part != nil && onlyIncomplete(b.whole) && onlyIncomplete(b.part) {
 		return b.part
@@ -46,13 +45,13 @@ func onlyIncomplete(err error) bool {
 	return errors.As(err, new(*verdict.IncompleteError)) && !errors.As(err, new(*verdict.IntegrityError))
 }
 
-// trusted reports whether the rounds since were enough to compare with.
+// trusted reports whether the baseline is recent enough to compare with.
 func (b *baseline) trusted() bool {
 	return b != nil && b.commit != "" && time.Since(b.listed) < relist && len(b.again) <= mirror.MaxAgain
 }
 
-// round does everything once. An error that is not a verdict means that the round could
-// not continue.
+// round makes one round. An error that is not a verdict means that the round could not
+// continue.
 func (f *Follower) round(ctx context.Context) error {
 	f.summary, f.held, f.described = nil, 0, nil
 	for _, step := range []func(context.Context) error{f.updateIndex, f.mirrorCrates, f.pack, f.push} {
@@ -66,7 +65,7 @@ func (f *Follower) round(ctx context.Context) error {
 	return f.state(ctx)
 }
 
-// updateIndex brings the index to what upstream has.
+// updateIndex updates the index from upstream.
 func (f *Follower) updateIndex(ctx context.Context) error {
 	if f.cfg.Update == nil {
 		return nil
@@ -90,8 +89,8 @@ func (f *Follower) updateIndex(ctx context.Context) error {
 	return nil
 }
 
-// mirrorCrates mirrors what the index names: everything, or what has changed
-// since the baseline, which may be nothing.
+// mirrorCrates mirrors everything that the index names, or only what has changed since the
+// baseline, which may be nothing.
 func (f *Follower) mirrorCrates(ctx context.Context) error {
 	ix, err := f.cfg.Home.Dirs.OpenIndex(ctx, f.cfg.Log)
 	if err != nil {
@@ -105,7 +104,7 @@ func (f *Follower) mirrorCrates(ctx context.Context) error {
 	}
 	if work != nil {
 		if err := f.mirrorFrom(ctx, ix, work); err != nil {
-			return err // the baseline holds: what was done since is no matter to it
+			return err // the baseline stays: this run did not change it
 		}
 	}
 	f.news = revisionOf(ix)
@@ -113,14 +112,14 @@ func (f *Follower) mirrorCrates(ctx context.Context) error {
 	return nil
 }
 
-// work is what a round is about.
+// work is what a round has to do.
 type work struct {
 	source plan.Source
-	index  *index.Index          // that the source is made of: all of it, or what has changed
-	next   func(*mirror.Summary) // changes the baseline
+	index  *index.Index          // the index of the source: all of it, or only what has changed
+	next   func(*mirror.Summary) // updates the baseline
 }
 
-// compare finds out what to look at, nil for nothing.
+// compare returns what to do, or nil if there is nothing.
 func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) {
 	again, err := f.again(ctx)
 	if err != nil {
@@ -136,7 +135,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 			return &work{plan.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
 				f.base.commit, f.base.again, f.base.part = ix.Commit(), sum.Again, lacking(sum, f.cfg.AllowMissing, f.base.total)
 				if f.base.whole != nil && len(again) > 0 && len(sum.Again) == 0 {
-					f.base.commit = "" // that may have been all that was lacking: the next round sees
+					f.base.commit = "" // a new version may be all that was missing: the next round checks
 				}
 			}}, nil
 		}
@@ -145,7 +144,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 		}
 		f.cfg.Log.Info("looking at the whole index", "reason", err)
 	}
-	begun := time.Now() // what is accepted from now on, the run may not see
+	begun := time.Now() // a later acceptance may come too late for this run
 	source, err := f.source(ctx, ix)
 	return &work{source, ix, func(sum *mirror.Summary) {
 		f.held = sum.OK()
@@ -153,7 +152,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 	}}, err
 }
 
-// source is all of the index that is mirrored.
+// source returns the part of the index that is mirrored.
 func (f *Follower) source(ctx context.Context, ix *index.Index) (plan.Source, error) {
 	if f.cfg.Part == nil {
 		return plan.FromIndex(ix, nil), nil
@@ -161,8 +160,8 @@ func (f *Follower) source(ctx context.Context, ix *index.Index) (plan.Source, er
 	return f.cfg.Part(ctx, ix)
 }
 
-// again returns the index paths of crates that are looked at although they have not
-// changed: something of them failed, or a person has accepted other bytes of them.
+// again returns the index paths of crates to check although they have not changed: a version
+// failed, or a user has accepted other bytes for one.
 func (f *Follower) again(ctx context.Context) ([]string, error) {
 	if f.base == nil {
 		return nil, nil
@@ -193,12 +192,12 @@ func (f *Follower) mirrorFrom(ctx context.Context, ix *index.Index, w *work) err
 	}
 	w.next(f.summary)
 	if f.described != nil {
-		f.base.commit = "" // the next round looks at everything
+		f.base.commit = "" // the next round checks everything
 	}
 	return nil
 }
 
-// describe brings the sidecars of what was looked at up to date.
+// describe updates the sidecars of the crates that were checked.
 func (f *Follower) describe(ctx context.Context, ix *index.Index) error {
 	if f.cfg.Describe == nil {
 		return nil
@@ -212,24 +211,24 @@ func (f *Follower) describe(ctx context.Context, ix *index.Index) error {
 	return nil
 }
 
-// pack moves what has come in this round into the deep archive; at first, all that
-// is not there.
+// pack moves this round's crates into the deep archive. The first time, it moves everything
+// that is not there yet.
 func (f *Follower) pack(ctx context.Context) error {
 	if f.cfg.Pack == nil || f.packed && (f.summary == nil || f.summary.Downloaded == 0) {
 		return nil
 	}
 	f.cfg.Activity.enter(runstate.Packing, "")
 	err := f.cfg.Pack(ctx, f.open.Writer)
-	f.packed = err == nil || verdict.Is(err) // the next round resumes what was cut off
+	f.packed = err == nil || verdict.Is(err) // if it was interrupted, the next round resumes
 	return err
 }
 
-// pushes reports whether this round pushes what it has found.
+// pushes reports whether this round pushes.
 func (f *Follower) pushes() bool {
 	return f.cfg.Push != nil && time.Since(f.pushed) >= f.cfg.PushEvery
 }
 
-// push carries what is finished elsewhere, and how far the mirror is.
+// push uploads finished files, and the mirror's position.
 func (f *Follower) push(ctx context.Context) error {
 	if !f.pushes() {
 		return nil
@@ -249,8 +248,8 @@ func (f *Follower) push(ctx context.Context) error {
 	return err
 }
 
-// verdict is that on the mirror as it is now. Who follows hears round by round
-// that there is something to look at.
+// verdict returns the verdict on the mirror as it is now. A follower repeats in each round
+// that something needs attention.
 func (f *Follower) verdict() error {
 	n, err := f.open.Store.Quarantined()
 	if err != nil {
@@ -267,11 +266,11 @@ func (f *Follower) verdict() error {
 	return errors.Join(aside, f.base.lacking(), f.described, doubt)
 }
 
-// stateEvery is how often a mirror that follows states what it holds. Each time,
-// the whole catalog is compared with the index.
+// stateEvery is how often a follower makes a statement. Each statement compares the whole
+// catalog with the index.
 const stateEvery = time.Hour
 
-// state states what is held, if that is asked for and it is time.
+// state makes a statement, if one is wanted and due.
 func (f *Follower) state(ctx context.Context) error {
 	if f.cfg.State == nil || !f.stated.IsZero() && time.Since(f.stated) < stateEvery {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// TestBaselineTrusted: what a round need not look at.
+// TestBaselineTrusted checks how long a baseline counts.
 func TestBaselineTrusted(t *testing.T) {
 	now := time.Now()
 	for name, test := range map[string]struct {
@@ -32,8 +32,8 @@ func TestBaselineTrusted(t *testing.T) {
 	}
 }
 
-// TestBackoff: a failed round is tried again soon, and then less and less often,
-// but never less often than a good one.
+// TestBackoff checks that a failed round is tried again soon, then less and less often, but
+// never less often than a good one.
 func TestBackoff(t *testing.T) {
 	f := New(Config{SessionConfig: SessionConfig{Activity: NewActivity("", code)}, Every: 2 * time.Minute})
 	for failures, want := range map[int]time.Duration{1: 15 * time.Second, 2: 30 * time.Second, 4: 2 * time.Minute, 5: 2 * time.Minute, 1000: 2 * time.Minute} {
@@ -44,8 +44,8 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// The next round resumes packing that was cut off, also if it brings nothing new; what
-// cannot be packed is not tried again and again.
+// TestPackGoesOn checks that the next round resumes interrupted packing even if it brings
+// nothing new, and that a crate that cannot be packed is not tried again and again.
 func TestPackGoesOn(t *testing.T) {
 	var err error
 	calls := 0
@@ -56,11 +56,11 @@ func TestPackGoesOn(t *testing.T) {
 		fails error
 		calls int
 	}{
-		{false, nil, 1},                             // the first one looks at everything
-		{false, nil, 1},                             // there is nothing new
-		{true, errors.New("disk full"), 2},          // cut off
+		{false, nil, 1},                             // the first one checks everything
+		{false, nil, 1},                             // nothing is new
+		{true, errors.New("disk full"), 2},          // interrupted
 		{false, errors.New("disk full"), 3},         // again
-		{false, verdict.Integrityf("1 version"), 4}, // to its end
+		{false, verdict.Integrityf("1 version"), 4}, // complete
 		{false, nil, 4}, {true, nil, 5}, {false, nil, 5},
 	} {
 		f.summary, err = nil, round.fails

@@ -17,33 +17,33 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// SessionConfig configures a mirror that is open for runs.
+// SessionConfig configures an open mirror.
 type SessionConfig struct {
 	Home home.Config
-	// Stream is the run log of all openings, if it is a stream, which another opening must
-	// not start again. If nil, each opening starts Home.Manifest.
+	// Stream is the run log if it is a stream, which must not start again when the mirror is
+	// opened again. If nil, each opening starts Home.Manifest.
 	Stream *runlog.Writer
-	// Client makes the client that fetches. Each opening has its own.
+	// Client returns the client that downloads. It is called for each opening.
 	Client func() (*upstream.Client, error)
-	// Origins makes a fetcher from several upstreams, the client's first. If it is nil or
-	// returns nil, that is the only one.
+	// Origins returns a fetcher for several upstreams, of which the client's is the first. If
+	// it is nil or returns nil, there is only that one.
 	Origins func(first *upstream.Client) (*origins.Set, error)
-	// Listen serves metrics and status from the first opening on until Close. If nil,
-	// they are not served.
+	// Listen serves metrics and status from the first opening until Close. If nil, they are
+	// not served.
 	Listen func() (stop func(), err error)
-	// Watch shows the progress of a run until stop is called; ctx is the run's. If nil, it
-	// is not shown.
+	// Watch shows the progress of a run until stop is called. ctx is that of the run. If nil,
+	// progress is not shown.
 	Watch func(ctx context.Context, p *mirror.Progress) (stop func())
-	// Push uploads what is stored. If nil, everything stays on disk.
+	// Push uploads what is stored. If nil, nothing is uploaded.
 	Push     Pusher
 	Activity *Activity    // of the process
 	Log      *slog.Logger // must not be nil
 
-	stop func() // what Listen has begun; nil: nothing
+	stop func() // stops what Listen started; nil if it has not run
 }
 
-// listen serves metrics and status, unless an earlier opening has begun that: while a
-// mirror cannot be opened, an operator wants to know why.
+// listen serves metrics and status, unless an earlier opening does so already. It starts
+// before the mirror is open, so that an operator can see why it does not open.
 func (cfg *SessionConfig) listen() (err error) {
 	if cfg.Listen != nil && cfg.stop == nil {
 		cfg.stop, err = cfg.Listen()
@@ -51,7 +51,7 @@ func (cfg *SessionConfig) listen() (err error) {
 	return err
 }
 
-// Close ends what Open has started for all openings.
+// Close stops what Open started for all openings.
 func (cfg *SessionConfig) Close() {
 	if cfg.stop != nil {
 		cfg.stop()
@@ -60,12 +60,12 @@ func (cfg *SessionConfig) Close() {
 
 // Pusher is the part of push.Pusher that a sync uses.
 type Pusher interface {
-	// While calls run with a store, and uploads what it finishes. The ctx of run may end
-	// before that of While.
+	// While calls run with a store and uploads what that store finishes. The ctx of run may
+	// end before that of While.
 	While(ctx context.Context, st store.Store, run func(context.Context, store.Store) error) error
 	// Room is mirror.Config.Room.
 	Room(ctx context.Context) error
-	// Round uploads the rest at the end of a round, and reports its outcome.
+	// Round uploads the rest at the end of a round and reports its outcome.
 	Round(ctx context.Context, done push.Round) error
 }
 
@@ -73,8 +73,8 @@ type Pusher interface {
 type Session struct {
 	*home.Writer
 	Client *upstream.Client
-	Fetch  mirror.Fetcher // the client, or several
-	Set    *origins.Set   // nil: there is one
+	Fetch  mirror.Fetcher // one client, or several
+	Set    *origins.Set   // nil: there is one client
 
 	cfg *SessionConfig
 }
@@ -125,7 +125,7 @@ func openOnce(ctx context.Context, cfg *SessionConfig, do func(*Session) error) 
 	return err
 }
 
-// Run mirrors once, with the open mirror; the caller provides the rest of the job.
+// Run mirrors once. The caller sets the fields of job that the session does not have.
 func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, error) {
 	if job.Fetch == nil {
 		job.Fetch = s.Fetch
@@ -134,7 +134,7 @@ func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 	if err != nil {
 		return nil, err
 	}
-	if pulled != nil { // by a server: it need not come again
+	if pulled != nil { // a server downloaded them: do not ask it again
 		defer pulled.Close()
 		job.Fetch = pull.Local{Folder: pulled, Next: job.Fetch}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// runState says where a run stands.
+// runState returns the state of a run.
 func runState(c mirror.Counts, up upstream.Status) runstate.State {
 	now := time.Now().UTC()
 	return runstate.State{
@@ -27,12 +27,12 @@ func runState(c mirror.Counts, up upstream.Status) runstate.State {
 	}
 }
 
-// idle is how often an unchanged state file is written; readers take a run for dead if it
-// is three times as old.
+// idle is how often an unchanged state file is written again. Readers consider a run dead when
+// its file is three times as old.
 const idle = 5 * time.Second
 
-// tell keeps the state file of a mirror until stop is called with the outcome
-// of the run. One that never began leaves the outcome of the last one there.
+// tell keeps the state file of a mirror up to date until stop is called with the outcome of
+// the run. For a run that never began, it restores the outcome of the last one.
 func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop func(outcome error, began bool)) {
 	var failed bool
 	earlier, err := runstate.Read(state)
@@ -72,7 +72,7 @@ func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop 
 			return
 		}
 		s := look()
-		if errors.Is(outcome, errReopen) { // in a moment: it has not ended
+		if errors.Is(outcome, errReopen) { // soon: the sync has not ended
 			write(s)
 			return
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Between two rounds that open the mirror again nothing has ended: watchers of the state
-// file must not be alarmed.
+// TestStateBetweenRounds checks that reopening the mirror between two rounds does not look
+// like an end in the state file, which would alarm its watchers.
 func TestStateBetweenRounds(t *testing.T) {
 	for _, tt := range []struct {
 		outcome error
@@ -36,7 +36,8 @@ func TestStateBetweenRounds(t *testing.T) {
 	}
 }
 
-// The names up to rate_per_sec are v1.1.0's: scripts depend on them.
+// TestStatusFields checks the field names. Those up to rate_per_sec are v1.1.0's; scripts
+// depend on them.
 func TestStatusFields(t *testing.T) {
 	c := mirror.Counts{Downloaded: 5, Existing: 3, VerifiedExisting: 2, Gone: 1, Failed: 1, Elapsed: 2e9}
 	data, err := json.Marshal(runState(c, upstream.Status{Limit: 7}))
@@ -60,7 +61,7 @@ func TestStatusFields(t *testing.T) {
 	}
 }
 
-// code is the exit code of errors in these tests.
+// code returns the exit code of an error in these tests.
 func code(err error) int {
 	if err == nil {
 		return 0

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// commits are the numbers of what stores made durable for the runs of a process.
+// commits counts what the stores of a process made durable, and the time that it took.
 type commits struct {
 	checkpoints     prometheus.Histogram
 	bundles, crates prometheus.Counter
@@ -33,7 +33,7 @@ func (c *commits) collectors() []prometheus.Collector {
 	return []prometheus.Collector{c.checkpoints, c.bundles, c.crates}
 }
 
-// time returns a store whose checkpoints are counted.
+// time returns a store that counts its checkpoints.
 func (c *commits) time(s store.Store) store.Store {
 	t := timed{s, c}
 	if f, ok := s.(store.Finisher); ok {

@@ -13,14 +13,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Verdict returns the error of a run on the mirror in d that ran to its end. With
-// allowMissing, the run is complete even if upstream refuses some versions.
+// Verdict returns the error for a run that ran to its end, or nil. d has the mirror's folders.
+// With allowMissing, a run is complete even if upstream refuses some versions.
 func Verdict(s *mirror.Summary, d *home.Dirs, allowMissing bool) error {
 	return errors.Join(d.QuarantineVerdict(s.Quarantined), repaired(s.Repaired, d), lacking(s, allowMissing, 0))
 }
 
-// repaired is the verdict on damage that is none any more: said once, and no
-// alarm in later runs.
+// repaired returns the verdict on damage that is already repaired. It is reported once and
+// raises no alarm in later runs.
 func repaired(files int, d *home.Dirs) error {
 	if files == 0 {
 		return nil
@@ -28,12 +28,12 @@ func repaired(files int, d *home.Dirs) error {
 	return verdict.Integrityf("what was damaged is stored again; %s in %s, settled, show what it was", human.Plural(int64(files), "file"), d.Quarantine())
 }
 
-// wrongUpstream is how many versions upstream must refuse, with none held, for
-// -allow-missing to be no excuse: it is another place, not one that has a part.
+// wrongUpstream is how many versions upstream must refuse, while none is stored, before
+// -allow-missing no longer helps: that is a wrong upstream, not an incomplete one.
 const wrongUpstream = 50
 
-// lacking is the verdict on what the mirror should have and has not. A run over a part of the
-// index counts its missing versions among all, which were total.
+// lacking returns the verdict on missing versions. A run over a part of the index reports them
+// relative to total, the number of all versions.
 func lacking(s *mirror.Summary, allowMissing bool, total int64) error {
 	var errs []error
 	if s.Violated > 0 {
@@ -56,8 +56,8 @@ func lacking(s *mirror.Summary, allowMissing bool, total int64) error {
 	return errors.Join(errs...)
 }
 
-// next is what to do about what is missing. The same command helps only where the
-// reason may have passed.
+// next returns what to do about missing versions. Running again helps only if the cause may
+// have passed.
 func next(s *mirror.Summary) string {
 	lasting := slices.ContainsFunc(s.Failures, func(f mirror.Failure) bool { return isLasting(f.Err) })
 	switch {

@@ -13,23 +13,23 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Bounds of an audit log.
+// Limits of an audit log.
 const (
-	// again is how long the same decision for the same client is not told of again.
+	// again is how long a repeated decision for the same client is not logged again.
 	again = time.Minute
-	// maxRemembered is how many decisions are remembered for that, with some 200 bytes
-	// each. Beyond, some are written again earlier.
+	// maxRemembered bounds the decisions that are remembered for this, at some 200 bytes each.
+	// Beyond it, some decisions are logged again early.
 	maxRemembered = 1 << 14
-	// Lines a second, and in one burst.
+	// Lines per second, and in one burst.
 	auditRate  = 200
 	auditBurst = 2000
-	// reopen is how often it is looked whether the file was moved away.
+	// reopen is how often the log checks whether its file was moved away.
 	reopen = time.Second
 )
 
-// An Audit is a log of decisions, one line of JSON each, appended to a file. The file may
-// be moved away at any time; then a new one is started. Its methods may be called
-// concurrently; a nil Audit records nothing.
+// An Audit is a log of decisions: a file of JSON lines that only grows. The file may be moved
+// away at any time; the log then starts a new one. Its methods may be called concurrently; a
+// nil Audit records nothing.
 type Audit struct {
 	name    string
 	log     *slog.Logger
@@ -40,11 +40,11 @@ type Audit struct {
 	file       *os.File
 	looked     time.Time
 	limit      *rate.Limiter
-	fresh, old map[string]time.Time // when a decision was told of last
+	fresh, old map[string]time.Time // when a decision was last logged
 	troubled   bool
 }
 
-// OpenAudit opens a log.
+// OpenAudit opens a log, which appends to the file name.
 func OpenAudit(name string, m *Metrics, log *slog.Logger) (*Audit, error) {
 	a := &Audit{name: name, log: log, metrics: m, clock: time.Now, limit: rate.NewLimiter(auditRate, auditBurst), fresh: map[string]time.Time{}}
 	if err := a.open(); err != nil {
@@ -68,7 +68,7 @@ func (a *Audit) Close() error {
 	return a.file.Close()
 }
 
-// Tell writes a line, unless the same one was written within the last minute.
+// Tell writes e as a line, unless the same line was written within the last minute.
 func (a *Audit) Tell(e *Event) {
 	if a == nil {
 		return
@@ -87,7 +87,7 @@ func (a *Audit) Tell(e *Event) {
 	if err != nil {
 		a.metrics.dropped.Inc()
 	}
-	if troubled := err != nil; troubled != a.troubled { // it is said once
+	if troubled := err != nil; troubled != a.troubled { // log it once
 		a.troubled = troubled
 		if troubled {
 			a.log.Error("decisions are missing from the audit log", "err", err)
@@ -98,7 +98,7 @@ func (a *Audit) Tell(e *Event) {
 var errTooMany = fmt.Errorf("more than %d lines a second", auditRate)
 
 func (a *Audit) wasTold(e *Event, now time.Time) bool {
-	// What a client chooses of it has none of these separators.
+	// The fields that a client chooses cannot contain these separators.
 	key := e.Client + "\n" + e.View + "\n" + e.Event + "\n" + e.Crate + "\n" + e.Version + "\n" + e.Rule + "\n" + strings.Join(e.Versions, " ")
 	told, ok := a.fresh[key]
 	if !ok {
@@ -126,7 +126,7 @@ func (a *Audit) write(e *Event, now time.Time) error {
 	return err
 }
 
-// follow begins another file if this one was moved away.
+// follow starts a new file if the current one was moved away.
 func (a *Audit) follow(now time.Time) error {
 	if a.file != nil && now.Sub(a.looked) < reopen {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 )
 
-// What a policy costs an answer of the index: of two servers of one mirror, one with a
-// policy of 1,000 denied crates, an age and a block, asked in turn.
+// TestCostOfAPolicy measures what a policy of 1,000 denied crates, an age and a block costs an
+// answer of the index. It asks two servers of one mirror in turn, one of which has the policy.
 func TestCostOfAPolicy(t *testing.T) {
 	if !testing.Verbose() {
 		t.Skip("it measures: -v")
@@ -39,7 +39,7 @@ func TestCostOfAPolicy(t *testing.T) {
 	kinds := []string{"without", "with"}
 	for round := range rounds {
 		for c := range crates {
-			slices.Reverse(kinds) // who comes first pays for what the other one does
+			slices.Reverse(kinds) // the first one pays costs that the second one does not
 			for _, kind := range kinds {
 				r := httptest.NewRequest(http.MethodGet, fmt.Sprintf("/index/cr/at/crate%d", c), nil)
 				rec := httptest.NewRecorder()
@@ -60,7 +60,7 @@ func TestCostOfAPolicy(t *testing.T) {
 	without, with := median(took["without"]), median(took["with"])
 	t.Logf("made for the first time, median of %d: %v without a policy, %v with one", crates, median(took["first, without"]), median(took["first, with"]))
 	t.Logf("median of %d answers: %v without a policy, %v with one: %+.1f %%", len(took["with"]), without, with, 100*(float64(with)/float64(without)-1))
-	if with > 2*without { // what a busy machine does not do to one of two that take turns
+	if with > 2*without { // a factor that load on the machine does not cause, since the two take turns
 		t.Errorf("an answer takes %v with a policy, %v without", with, without)
 	}
 }

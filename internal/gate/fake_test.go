@@ -39,8 +39,8 @@ var _ reader.Mirror = (*fake)(nil)
 // epoch is when the first version of each crate in tests was published.
 var epoch = time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
 
-// newFake holds versions "name vers [day]", in the order of their lines, each published
-// on its day after epoch. A day of "-" is a line without a pubtime.
+// newFake returns a mirror with versions "name vers [day]", in the order given, each published
+// on that day after epoch. A day of "-" makes a line without a pubtime.
 func newFake(versions ...string) *fake {
 	f := &fake{crates: map[string]*reader.Crate{}, about: map[crate.ID]cargotoml.Package{}}
 	for n, v := range versions {
@@ -75,7 +75,7 @@ func (f *fake) Crate(_ context.Context, name string) (*reader.Crate, error) {
 	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 }
 
-// CrateAt is of a time at which nothing was yanked.
+// CrateAt answers for a time at which nothing was yanked.
 func (f *fake) CrateAt(ctx context.Context, _, name string) (*reader.Crate, error) {
 	c, err := f.Crate(ctx, name)
 	if err != nil {
@@ -150,7 +150,7 @@ type world struct {
 	now    time.Time
 }
 
-// newWorld has text for a policy; "" is none.
+// newWorld returns a world whose policy is text, or that has no policy if text is empty.
 func newWorld(t *testing.T, f *fake, text string) *world {
 	t.Helper()
 	w := &world{t: t, behind: f, file: filepath.Join(t.TempDir(), "policy.toml"), state: t.TempDir(), now: epoch.AddDate(0, 1, 0)}
@@ -200,7 +200,7 @@ func (w *world) block(spec, reason string) {
 	w.watch.Look(w.t.Context())
 }
 
-// shows is the versions that the index has of a crate, or the text of a refusal.
+// shows returns the versions of a crate that the index has, or the text of a refusal.
 func (w *world) shows(name string) string {
 	w.t.Helper()
 	c, err := w.Crate(w.t.Context(), name)
@@ -218,7 +218,7 @@ func (w *world) shows(name string) string {
 	return strings.Join(versions, " ")
 }
 
-// gives is "yes" if a crate file is given out, or the text of a refusal.
+// gives returns "yes" if the mirror serves a crate file, or else the text of the refusal.
 func (w *world) gives(id crate.ID) string {
 	w.t.Helper()
 	c := w.behind.crates[strings.ToLower(id.Name)]

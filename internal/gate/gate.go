@@ -1,23 +1,23 @@
-// Package gate stands between a mirror and the builds that use it: versions that are
-// blocked by hand (package blocks), or hidden by a policy (package policy), are neither
-// shown nor served. The mirror itself keeps everything.
+// Package gate decides which versions of a mirror its users see. Versions that an operator
+// blocked (package blocks), or that a policy hides (package policy), are neither listed nor
+// served. The mirror itself keeps everything.
 //
 // # What is shown
 //
-// A [Mirror] shows the mirror behind it without what is hidden: lines of a crate, now and
-// in the past, and crate files, under whatever name or checksum they are requested. The
-// lines that it shows are those of the mirror behind it, byte for byte and in their order.
-// It can only hide, never add.
+// A [Mirror] shows the mirror behind it without what is hidden: the lines of a crate, now and
+// in the past, and crate files, whatever the name or checksum in the request. The lines that
+// it shows are those of the mirror behind it, byte for byte and in the same order. It can only
+// hide, never add.
 //
-// A crate whose lines are all hidden is a [Refusal] that says why. For cargo there is no
-// such crate, since it accepts only 404 for an index file. A refused crate file is 403:
-// cargo shows its text and does not try again.
+// Asking for a crate whose lines are all hidden fails with a [Refusal] that says why. Cargo is
+// told 404, the only refusal of an index file that it accepts, so for cargo the crate does not
+// exist. A refused crate file gets 403: cargo shows its text and does not try again.
 //
 // # When
 //
-// The policy is evaluated for each answer, at that time. [reader.Crate.Until] is when the
-// passing of time will change the answer, and Generation grows when the policy or the
-// blocks change, so a cache of answers can tell when one is stale.
+// The policy is evaluated for each answer, at that time. [reader.Crate.Until] is the time at
+// which the answer will change by itself, and Generation grows when the policy or the blocks
+// change, so a cache of answers can tell when one is stale.
 package gate
 
 import (
@@ -38,33 +38,34 @@ import (
 
 // Config configures [New]. Only Behind is required.
 type Config struct {
-	View   string // its name, for metrics and the audit log; empty: what is served at /
+	View   string // name of the view, for metrics and the audit log; empty: what is served at /
 	Behind reader.Mirror
 	Blocks *blocks.Watch // nil: nothing is blocked
-	Policy *Source       // nil: none
-	// Seen says when the index began to name a version with its checksum. If nil, that is unknown.
+	Policy *Source       // nil: there is no policy
+	// Seen returns when the index first named a version with its checksum. If nil, that is
+	// unknown.
 	Seen  func(ctx context.Context, key crate.Key) policy.Seen
-	Audit *Audit // nil: none is kept
-	// Metrics count the decisions. If nil, they are not counted.
+	Audit *Audit // nil: decisions are not logged
+	// Metrics counts the decisions. If nil, they are not counted.
 	Metrics *Metrics
-	// Locked shows lines, too, of versions that are hidden from resolution alone: for
-	// builds that have a lock file and resolve nothing.
+	// Locked also shows versions that are hidden from resolution alone: it is for builds that
+	// have a lock file and resolve nothing.
 	Locked bool
 	Clock  func() time.Time // if nil, time.Now
 }
 
-// Mirror is a mirror as its operator wants it seen. Its methods may be called
+// A Mirror shows the part of a mirror that its operator allows. Its methods may be called
 // concurrently.
 type Mirror struct {
-	reader.Mirror // behind
+	reader.Mirror // the mirror behind
 	cfg           Config
 	generation    atomic.Uint64
 	decided       recent.Map[crate.Checksum, verdict]
 	known         recent.Map[crate.Checksum, *policy.Facts]
 }
 
-// New returns what is shown of a mirror. Who changes the policy or the blocks calls
-// [Mirror.Changed].
+// New returns the mirror that cfg describes. Call [Mirror.Changed] after each change of the
+// policy or the blocks.
 func New(cfg Config) *Mirror {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -77,14 +78,14 @@ func New(cfg Config) *Mirror {
 	}
 }
 
-// Changed says that the policy, or the blocks, are others.
+// Changed invalidates earlier decisions. Call it when the policy or the blocks have changed.
 func (m *Mirror) Changed() { m.generation.Add(1) }
 
-// Generation grows with that of the mirror behind, and with the policy and the blocks:
-// the sum of two numbers that never shrink.
+// Generation returns a number that grows with each change of the mirror behind, of the policy
+// or of the blocks: the sum of two numbers that never shrink.
 func (m *Mirror) Generation() uint64 { return m.Mirror.Generation() + m.generation.Load() }
 
-// Crate returns what is shown of a crate. Errors: those of the mirror behind; *Refusal.
+// Crate returns the visible part of a crate. Errors: those of the mirror behind; *Refusal.
 func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) {
 	c, err := m.Mirror.Crate(ctx, name)
 	if err != nil {
@@ -93,8 +94,8 @@ func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) 
 	return m.show(ctx, c, nil)
 }
 
-// CrateAt returns what is shown of a crate at a commit, judged as of now: also a version
-// that was yanked since is one that is yanked. Errors: as Crate.
+// CrateAt returns the visible part of a crate at a commit, judged as of now: a version that
+// was yanked since then counts as yanked. Errors: as Crate.
 func (m *Mirror) CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error) {
 	c, err := m.Mirror.CrateAt(ctx, commit, name)
 	if err != nil {
@@ -107,7 +108,7 @@ func (m *Mirror) CrateAt(ctx context.Context, commit, name string) (*reader.Crat
 	return m.show(ctx, c, yanked)
 }
 
-// yankedNow is what is yanked of a crate, if the policy asks for that.
+// yankedNow returns the versions of a crate that are yanked now, if the policy asks for that.
 func (m *Mirror) yankedNow(ctx context.Context, name string) (map[crate.Key]bool, error) {
 	if m.cfg.Policy == nil || !m.cfg.Policy.Policy().Needs().Yanked {
 		return nil, nil
@@ -125,8 +126,8 @@ func (m *Mirror) yankedNow(ctx context.Context, name string) (map[crate.Key]bool
 	return yanked, nil
 }
 
-// Open opens a crate file that may be given out: it is found, judged, and then opened, so
-// that what is refused is not fetched or rebuilt before. Errors: those of the mirror
+// Open opens a crate file that may be served. It finds the file and decides before it opens
+// it, so that a refused file is not downloaded or rebuilt first. Errors: those of the mirror
 // behind; *Refusal.
 func (m *Mirror) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
 	if m.judge() == nil {
@@ -139,7 +140,7 @@ func (m *Mirror) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
 	return m.OpenBytes(ctx, key)
 }
 
-// Find returns which bytes Open opens, if it does. Errors: as Open.
+// Find returns the key of the bytes that Open would open. Errors: as Open.
 func (m *Mirror) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
 	key, err := m.Mirror.Find(ctx, id)
 	if err == nil {
@@ -148,7 +149,7 @@ func (m *Mirror) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
 	return key, err
 }
 
-// OpenBytes opens bytes that may be given out. Errors: as Open.
+// OpenBytes opens bytes that may be served. Errors: as Open.
 func (m *Mirror) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error) {
 	if err := m.mayOpen(ctx, key); err != nil {
 		return nil, err
@@ -157,14 +158,14 @@ func (m *Mirror) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, er
 	if err != nil || f.ID == key.ID {
 		return f, err
 	}
-	// Its name is spelled in another way.
+	// The name in the request was spelled differently.
 	if err := m.mayOpen(ctx, crate.Key{ID: f.ID, Checksum: f.Checksum}); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// mayOpen returns a *Refusal for bytes that are not given out.
+// mayOpen returns a *Refusal if the bytes must not be served.
 func (m *Mirror) mayOpen(ctx context.Context, key crate.Key) error {
 	generation := m.Generation() // read before the verdicts, so that they are never older
 	judge := m.judge()
@@ -182,7 +183,7 @@ func (m *Mirror) mayOpen(ctx context.Context, key crate.Key) error {
 	return nil
 }
 
-// ofBytes decides on bytes, whose line tells what the policy wants to know of them.
+// ofBytes decides on bytes. The index line that names them has what the policy needs.
 func (m *Mirror) ofBytes(ctx context.Context, j *judge, key crate.Key, generation uint64) (verdict, error) {
 	now := m.cfg.Clock()
 	if v, ok := m.decided.Get(key.Checksum); ok && v.holds(key, generation, now) {
@@ -199,7 +200,7 @@ func (m *Mirror) ofBytes(ctx context.Context, j *judge, key crate.Key, generatio
 		}
 	}
 	v := j.entry(ctx, &e, e.Yanked, now)
-	if ctx.Err() != nil { // what is not known now is known to the next who asks
+	if ctx.Err() != nil { // do not remember: the facts may be known to the next client
 		return v, context.Cause(ctx)
 	}
 	v.of, v.generation = key, generation
@@ -207,7 +208,7 @@ func (m *Mirror) ofBytes(ctx context.Context, j *judge, key crate.Key, generatio
 	return v, nil
 }
 
-// find returns the line of bytes, nil for none.
+// find returns the line that names the bytes of key, or nil if there is none.
 func find(c *reader.Crate, key crate.Key) *reader.Entry {
 	if c == nil {
 		return nil

@@ -18,8 +18,9 @@ import (
 
 func id(name, version string) crate.ID { return crate.ID{Name: name, Version: version} }
 
-// What a policy hides is neither in the index nor, if it is denied, given out; what it
-// hides from resolution alone can be had by those who know it.
+// TestHidden checks that hidden versions are not in the index and that denied ones are not
+// served. Clients that know a version that is hidden from resolution alone can still download
+// it.
 func TestHidden(t *testing.T) {
 	f := newFake("serde 1.0.0", "serde 1.0.1 29", "serde 1.0.2 -", "evil 1.0.0", "evil 1.0.1", "late 0.1.0 30")
 	w := newWorld(t, f, `
@@ -49,7 +50,7 @@ reason = "a backdoor"
 			t.Errorf("%s: %q, want %q", version, got, want)
 		}
 	}
-	if n := f.opened.Load(); n != 6 { // nothing of evil, which would be fetched or rebuilt for it
+	if n := f.opened.Load(); n != 6 { // evil was not opened: that would download or rebuild it
 		t.Errorf("%d files were opened, want 6", n)
 	}
 	evil := f.crates["evil"].Entries[0].Key()
@@ -70,8 +71,8 @@ reason = "a backdoor"
 	}
 }
 
-// A version appears at its time, to the instant; what was made of it before says until
-// when it may be kept.
+// TestTimePasses checks that a version appears exactly when its time comes, and that earlier
+// answers say until when they may be kept.
 func TestTimePasses(t *testing.T) {
 	w := newWorld(t, newFake("serde 1.0.0", "serde 1.0.1 28", "serde 1.0.2 29"), "[age]\nmin-age = \"7d\"\nhidden = \"denied\"\n")
 	for _, step := range []struct {
@@ -97,8 +98,8 @@ func TestTimePasses(t *testing.T) {
 	}
 }
 
-// A block hides at once, with and without a policy, from everybody, and no waiver takes it
-// back.
+// TestBlock checks that a block hides a version from all clients at once, with and without a
+// policy, and that no waiver overrides it.
 func TestBlock(t *testing.T) {
 	for _, text := range []string{"", "[age]\nmin-age = \"7d\"\n[[waiver]]\ncrate = \"serde\"\nreason = \"x\"\nby = \"y\"\nrules = [\"age\", \"deny\"]\n"} {
 		f := newFake("serde 1.0.0", "serde 1.0.1", "serde 1.1.0-rc.1", "serde_json 1.0.0")
@@ -132,7 +133,8 @@ func TestBlock(t *testing.T) {
 	}
 }
 
-// Waivers end while a server runs, and what was waived is hidden from that instant on.
+// TestWaiverExpires checks that a waiver ends while a server runs, and that its version is
+// hidden from that instant on.
 func TestWaiverExpires(t *testing.T) {
 	w := newWorld(t, newFake("serde 1.0.0", "serde 1.0.1 30"), `
 [age]
@@ -162,8 +164,8 @@ expires = 2026-09-10
 	}
 }
 
-// Whatever the policy: what is shown is lines of the mirror behind, byte for byte, in
-// their order, and it gives out nothing that it has not.
+// TestPolicyAddsNothing checks with random policies that the lines shown are those of the
+// mirror behind, byte for byte and in order, and that no other bytes are served.
 func TestPolicyAddsNothing(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(14, 0))
 	for range 40 {
@@ -195,7 +197,7 @@ func TestPolicyAddsNothing(t *testing.T) {
 			if len(c.Entries)+len(c.Withheld) != len(behind.Entries) {
 				t.Errorf("%s: %d lines shown and %d hidden of %d", name, len(c.Entries), len(c.Withheld), len(behind.Entries))
 			}
-			for _, e := range c.Entries { // what resolves can be downloaded
+			for _, e := range c.Entries { // a version that resolves must be downloadable
 				if got := w.gives(e.ID); got != "yes" {
 					t.Errorf("%s is shown: %s", e.ID, got)
 				}
@@ -224,7 +226,8 @@ func randomPolicy(rnd *rand.Rand) string {
 	return text + "[[deny]]\ncrate = \"other\"\n"
 }
 
-// Owners alone are enough for what is served to ask when a version was published.
+// TestOwnersWithoutAge checks that a rule about owners alone is enough to look up when a
+// version was published.
 func TestOwnersWithoutAge(t *testing.T) {
 	owners := filepath.Join(t.TempDir(), "owners.csv")
 	if err := os.WriteFile(owners, []byte("serde,2020-01-01\nserde,2026-08-25\n"), 0o644); err != nil {
@@ -239,8 +242,8 @@ func TestOwnersWithoutAge(t *testing.T) {
 	}
 }
 
-// A version that is yanked now is hidden from the past, too, although its lines there do
-// not say so, and in any case of its name.
+// TestYankedSince checks that a version that is yanked now is hidden from the past, too,
+// although its earlier lines do not say so, and whatever the case of its name.
 func TestYankedSince(t *testing.T) {
 	w := newWorld(t, newFake("serde 1.0.0", "serde 1.0.1 yanked"), "[yanked]\nhidden = \"denied\"\n")
 	c, err := w.CrateAt(t.Context(), "", "serde")
@@ -259,8 +262,8 @@ func TestYankedSince(t *testing.T) {
 	}
 }
 
-// What a crate says of itself is read once, however often the mirror changes; what could
-// not be read is asked for again.
+// TestFactsAreReadOnce checks that the facts in a crate file are read once, however often the
+// mirror changes, and that facts that could not be read are read again later.
 func TestFactsAreReadOnce(t *testing.T) {
 	f := newFake("serde 1.0.0", "serde 1.0.1", "serde 1.0.2")
 	f.about[id("serde", "1.0.0")] = cargotoml.Package{License: "MIT"}

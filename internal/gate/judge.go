@@ -11,33 +11,33 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// RuleBlock is what a block by hand is called where rules of policies have their names.
+// RuleBlock is the name of a block where policies have names of rules.
 const RuleBlock = "block"
 
-// A verdict is what is decided on a version.
+// A verdict is the decision on a version.
 type verdict struct {
 	policy.Decision
-	contact string // how to ask
+	contact string // how to ask for an exception
 
-	of         crate.Key // of those that are remembered
+	of         crate.Key // the bytes, in remembered verdicts
 	generation uint64
 }
 
-// holds reports whether what was remembered is right.
+// holds reports whether a remembered verdict is still valid.
 func (v *verdict) holds(key crate.Key, generation uint64, now time.Time) bool {
 	return v.of == key && v.generation == generation && (v.Next.IsZero() || now.Before(v.Next))
 }
 
-// A judge is the policy and the blocks of an instant.
+// A judge decides by the policy and the blocks of one instant.
 type judge struct {
 	blocks *blocks.Watch
-	policy *policy.Policy // nil: none
+	policy *policy.Policy // nil: there is no policy
 	needs  policy.Needs
 	seen   func(context.Context, crate.Key) policy.Seen
 	about  func(context.Context, crate.Key) (*policy.Facts, error)
 }
 
-// judge returns what decides now; nil: everything is shown.
+// judge returns the judge for now, or nil if everything is shown.
 func (m *Mirror) judge() *judge {
 	j := &judge{blocks: m.cfg.Blocks, seen: m.cfg.Seen, about: m.facts}
 	if m.cfg.Policy != nil {
@@ -50,7 +50,7 @@ func (m *Mirror) judge() *judge {
 	return j
 }
 
-// entry decides on a version. Blocks come first: no waiver takes them back.
+// entry decides on a version. Blocks come first: no waiver overrides them.
 func (j *judge) entry(ctx context.Context, e *reader.Entry, yanked bool, now time.Time) verdict {
 	key := e.Key()
 	if j.blocks != nil {
@@ -76,10 +76,10 @@ func (j *judge) entry(ctx context.Context, e *reader.Entry, yanked bool, now tim
 	return v
 }
 
-// unknownFor is how long facts count as unknown that could not be read.
+// unknownFor is how long facts that could not be read count as unknown.
 const unknownFor = time.Minute
 
-// date adds what is known of when a version came.
+// date adds to s when the version was published and first seen.
 func (j *judge) date(ctx context.Context, s *policy.Subject, e *reader.Entry) {
 	if facts, err := details.ParseFacts(e.Raw); err == nil && len(e.Raw) > 0 {
 		s.Published = facts.Published()
@@ -87,7 +87,7 @@ func (j *judge) date(ctx context.Context, s *policy.Subject, e *reader.Entry) {
 	if j.seen != nil {
 		s.Seen = j.seen(ctx, s.Key)
 	}
-	for _, b := range e.Before { // its bytes took the place of others
+	for _, b := range e.Before { // its bytes replaced others
 		if b.Checksum != s.Checksum && b.Until.After(s.Replaced) {
 			s.Replaced = b.Until
 		}
@@ -101,8 +101,9 @@ func (j *judge) contact() string {
 	return j.policy.Contact
 }
 
-// facts is what a crate says of itself. That is read out of its file, and asked for
-// whenever an index file is made, for all its versions; of the same bytes it stays the same.
+// facts returns what a crate says about itself. Reading that from its file is slow and every
+// index file needs it for all versions; it is remembered, since it never changes for the same
+// bytes.
 func (m *Mirror) facts(ctx context.Context, key crate.Key) (*policy.Facts, error) {
 	if f, ok := m.known.Get(key.Checksum); ok {
 		return f, nil
@@ -116,9 +117,8 @@ func (m *Mirror) facts(ctx context.Context, key crate.Key) (*policy.Facts, error
 	return f, nil
 }
 
-// show returns c without the lines that are hidden: c itself if there are none. What the
-// mirror behind has returned is not changed. Yanked are versions that are so whatever their
-// lines say.
+// show returns c without the hidden lines, or c itself if it has none. It does not change c.
+// Versions in yanked count as yanked whatever their lines say.
 func (m *Mirror) show(ctx context.Context, c *reader.Crate, yanked map[crate.Key]bool) (*reader.Crate, error) {
 	j := m.judge()
 	if j == nil {
@@ -127,7 +127,7 @@ func (m *Mirror) show(ctx context.Context, c *reader.Crate, yanked map[crate.Key
 	now := m.cfg.Clock()
 	out := *c
 	told := tally{view: m.cfg.View}
-	kept := -1 // entries before the first that is hidden; -1: none is
+	kept := -1 // entries before the first hidden one; -1: none is hidden
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		v := j.entry(ctx, e, e.Yanked || yanked[e.Key()], now)
@@ -163,8 +163,7 @@ func withhold(e *reader.Entry, v *verdict) reader.Withheld {
 	return reader.Withheld{Entry: *e, Rule: v.Rule, Why: why(v), Until: v.Until, Downloads: v.Visibility == policy.ResolveOnly}
 }
 
-// Bounds of how many are remembered: verdicts, with some 500 bytes each, and facts, with
-// some 300.
+// Limits of what is remembered: verdicts, at some 500 bytes each, and facts, at some 300.
 const (
 	maxDecided = 1 << 14
 	maxKnown   = 1 << 16

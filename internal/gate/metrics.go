@@ -6,8 +6,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
 )
 
-// Metrics are numbers of all views of a server. Labels are names of views and rules,
-// which the operator has chosen, or we.
+// Metrics are the metrics of all views of a server. Their labels are names of views and rules,
+// which the operator or this program chose, never a client.
 type Metrics struct {
 	hidden, waived, observed *prometheus.CounterVec // by view and rule
 	downloads                *prometheus.CounterVec // by view, rule and result
@@ -33,7 +33,7 @@ func NewMetrics() *Metrics {
 	}
 }
 
-// Watch adds what is known of a policy.
+// Watch adds metrics of the policy of a view.
 func (m *Metrics) Watch(view string, s *Source) {
 	gauge := func(name, help string, value func(Status) float64) {
 		m.others = append(m.others, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -52,14 +52,14 @@ func (m *Metrics) Watch(view string, s *Source) {
 	}, func() float64 { return float64(s.Status().Failures) }))
 }
 
-// Blocks adds how many blocks there are.
+// Blocks adds a metric of the number of blocks.
 func (m *Metrics) Blocks(w *blocks.Watch) {
 	m.others = append(m.others, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "clonecratesio_blocks", Help: "Active manual blocks.",
 	}, func() float64 { return float64(w.Count()) }))
 }
 
-// Collectors are all of them.
+// Collectors returns all metrics.
 func (m *Metrics) Collectors() []prometheus.Collector {
 	return append([]prometheus.Collector{m.hidden, m.waived, m.observed, m.downloads, m.dropped}, m.others...)
 }

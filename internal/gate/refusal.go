@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// A Refusal is the answer to those who ask for what is hidden. It is a reader.Refusal.
+// A Refusal is the error for a request for something hidden. It implements reader.Refusal.
 type Refusal struct {
 	status int
 	text   string
@@ -25,25 +25,26 @@ func (e *Refusal) Error() string { return e.text }
 // Refuse implements reader.Refusal.
 func (e *Refusal) Refuse() (status int, text string) { return e.status, e.text }
 
-// Is says that lines that are hidden are not there.
+// Is makes hidden lines count as missing.
 func (e *Refusal) Is(target error) bool {
 	return e.status == http.StatusNotFound && target == fs.ErrNotExist
 }
 
-// Bounds of texts that come partly from policies and advisories.
+// Limits of texts that come partly from policies and advisories.
 const (
 	maxReason   = 400 // characters
-	maxVersions = 3   // that are listed one by one
+	maxVersions = 3   // listed one by one
 )
 
-// refuseBytes: cargo shows the text of a 403 and, unlike a 429 or a 5xx, does not try
-// again (cargo 1.95).
+// refuseBytes returns the refusal of a crate file. Cargo shows the text of a 403 and, unlike
+// after a 429 or a 5xx, does not try again (cargo 1.95).
 func refuseBytes(id crate.ID, v verdict) *Refusal {
 	return &Refusal{http.StatusForbidden, "This mirror does not serve " + id.String() + ": " +
 		why(&v) + ask(v.contact)}
 }
 
-// refuseCrate says why no version of a crate is shown, of the last ones in its file.
+// refuseCrate returns the refusal of a crate: it says why the last versions in its file are
+// hidden.
 func refuseCrate(c *reader.Crate, contact string) *Refusal {
 	var b strings.Builder
 	fmt.Fprintf(&b, "This mirror holds %s of %s and shows none.", human.Plural(int64(len(c.Withheld)), "version"), c.Name)
@@ -57,7 +58,7 @@ func refuseCrate(c *reader.Crate, contact string) *Refusal {
 	return &Refusal{http.StatusNotFound, b.String() + ask(contact)}
 }
 
-// why is a sentence: which rule, since when, until when.
+// why returns a sentence: which rule, since when, until when.
 func why(v *verdict) string {
 	var b strings.Builder
 	if v.Rule == RuleBlock {

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// While a policy is read again and again, also wrong ones, each answer is that of one
-// policy or the other, and none fails.
+// TestReloadUnderLoad checks that each answer follows one policy or the other, and none fails,
+// while the policy is replaced again and again, sometimes by one that cannot be parsed.
 func TestReloadUnderLoad(t *testing.T) {
 	w := newWorld(t, newFake("serde 1.0.0", "serde 1.0.1"), "[[deny]]\ncrate = \"serde\"\nversions = \"=1.0.1\"\n")
 	texts := []string{"[[deny]]\ncrate = \"serde\"\nversions = \"=1.0.0\"\n", "[[den", "[[deny]]\ncrate = \"serde\"\nversions = \"=1.0.1\"\n"}
@@ -71,7 +71,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 }
 
-// A file that changes is seen without being told of.
+// TestSourceIsWatched checks that a changed file is noticed by itself.
 func TestSourceIsWatched(t *testing.T) {
 	w := newWorld(t, newFake("serde 1.0.0"), "[[deny]]\ncrate = \"other\"\n")
 	if got := w.shows("serde"); got != "1.0.0" {
@@ -100,8 +100,8 @@ func TestSourceIsWatched(t *testing.T) {
 	}
 }
 
-// The audit log has a decision once a minute and client, continues in another file when
-// its own was moved away, and never takes more than it is given.
+// TestAudit checks that the log has a decision once per minute and client, starts another file
+// when its own was moved away, and stays within its limits.
 func TestAudit(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "audit.jsonl")
 	m := NewMetrics()

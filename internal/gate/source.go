@@ -10,33 +10,33 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
 )
 
-// A Source is a policy file as it is now: it is read again when the file, or what it
-// names, has changed. If it cannot be read then, the policy before stays. Its methods may
-// be called concurrently, but for Look.
+// A Source keeps the policy of a file up to date: it reads the policy again when the file, or
+// a file that it names, has changed. If that fails, the previous policy stays in force. Its
+// methods may be called concurrently, except Look.
 type Source struct {
 	file    string
 	log     *slog.Logger
 	changed []func()
 
-	watched []string  // files and folders that were read last
-	seen    uint64    // the stamp of watched, from before they were read
-	again   time.Time // when they are read again although it is the same; zero: never
-	next    time.Time // they are not looked at before that
+	watched []string  // files and folders of the last read
+	seen    uint64    // stamp of watched, taken before the read
+	again   time.Time // when to read them again even if they are unchanged; zero: never
+	next    time.Time // when to look at them next
 
 	mu     sync.Mutex // guards what follows
 	policy *policy.Policy
 	status Status
 }
 
-// Status is where a policy stands.
+// Status is the state of a policy.
 type Status struct {
 	File     string    `json:"file"`
-	Loaded   time.Time `json:"loaded"`         // when what is applied was read
-	Failures int64     `json:"failures"`       // times that it could not be read again
-	Error    string    `json:"error,omitzero"` // why, if that is so now
+	Loaded   time.Time `json:"loaded"`         // when the policy in force was read
+	Failures int64     `json:"failures"`       // failed attempts to read it again
+	Error    string    `json:"error,omitzero"` // of the last attempt, if it failed
 }
 
-// OpenSource reads a policy.
+// OpenSource reads a policy from a file. The policy must be valid.
 func OpenSource(ctx context.Context, file string, log *slog.Logger) (*Source, error) {
 	s := &Source{file: file, log: log, status: Status{File: file}}
 	p, err := s.read(ctx)
@@ -48,7 +48,7 @@ func OpenSource(ctx context.Context, file string, log *slog.Logger) (*Source, er
 	return s, nil
 }
 
-// tellUnread logs the advisories that do not count since they cannot be parsed.
+// tellUnread logs the advisories that are ignored because they cannot be parsed.
 func (s *Source) tellUnread(p *policy.Policy) {
 	if db := p.Advisories(); db != nil && len(db.Problems) > 0 {
 		first := &db.Problems[0]
@@ -58,16 +58,16 @@ func (s *Source) tellUnread(p *policy.Policy) {
 }
 
 const (
-	// settled is how long ago a file must have been written for its time to tell that it
-	// was not written since: as coarse as the time of any file system.
+	// settled is the age from which the time of a file proves that it was not written again:
+	// no file system has coarser times.
 	settled = 2 * time.Second
-	// retry is how long after a failure, that may have been that of a moment, all is read
-	// again.
+	// retry is the pause before everything is read again after a failure, which may have been
+	// temporary.
 	retry = 30 * time.Second
 )
 
-// read reads the policy. It looks at each file before it reads it, so that the next Look
-// sees what changes meanwhile.
+// read reads the policy. It stamps the files before it reads them, so that the next Look
+// notices what changes meanwhile.
 func (s *Source) read(ctx context.Context) (*policy.Policy, error) {
 	begin := time.Now()
 	st := newStamp()
@@ -94,32 +94,32 @@ func (s *Source) read(ctx context.Context) (*policy.Policy, error) {
 	return p, err
 }
 
-// OnChange has f called, too, whenever the policy is another one. It is not for calls while
-// Look runs.
+// OnChange adds a function to call whenever the policy has changed. It must not be called
+// while Look runs.
 func (s *Source) OnChange(f func()) { s.changed = append(s.changed, f) }
 
-// Policy returns the policy that is applied.
+// Policy returns the policy in force.
 func (s *Source) Policy() *policy.Policy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.policy
 }
 
-// Status returns where the policy stands.
+// Status returns the state of the policy.
 func (s *Source) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.status
 }
 
-// Pauses between two looks at the files of a policy: folders of thousands of advisories
-// take some milliseconds, which must not add up within a second.
+// Pauses between two looks at the files of a policy. Looking at folders of thousands of
+// advisories takes some milliseconds, too much to do many times per second.
 const (
 	leastPause = time.Second
-	pauses     = 50 // times as long as it took
+	pauses     = 50 // times the duration of the last look
 )
 
-// Look reads the policy again if something of it has changed, or if now is set.
+// Look reads the policy again if any of its files has changed, or if now is set.
 func (s *Source) Look(ctx context.Context, now bool) {
 	begin := time.Now()
 	if begin.Before(s.next) && !now {
@@ -144,7 +144,7 @@ func (s *Source) Look(ctx context.Context, now bool) {
 	}
 	level := slog.LevelInfo
 	if same && !now && s.Status().Error == "" {
-		level = slog.LevelDebug // to be sure: nothing is known to have changed
+		level = slog.LevelDebug // a precaution: nothing is known to have changed
 	}
 	s.mu.Lock()
 	s.policy, s.status.Loaded, s.status.Error = p, time.Now(), ""
@@ -158,7 +158,7 @@ func (s *Source) Look(ctx context.Context, now bool) {
 	}
 }
 
-// failed says what is wrong, once.
+// failed logs what is wrong, once.
 func (s *Source) failed(err error) {
 	text := human.OneLine(err)
 	s.mu.Lock()

@@ -32,8 +32,8 @@ func (w *world) look() {
 	w.source.Look(w.t.Context(), false)
 }
 
-// Of a repository HEAD's commit is read, to which "git pull" comes last: who looks in the
-// middle of one looks again.
+// TestSourceWhilePulling checks that a repository is read at the commit of HEAD, which "git
+// pull" moves last: a look in the middle of a pull is followed by another.
 func TestSourceWhilePulling(t *testing.T) {
 	indextest.NeedGit(t)
 	db := t.TempDir()
@@ -62,7 +62,8 @@ func TestSourceWhilePulling(t *testing.T) {
 	}
 }
 
-// What a policy names may come after it, and what failed once may go well.
+// TestSourceTriesAgain checks that files that a policy names may be created later, and that a
+// read that failed is tried again.
 func TestSourceTriesAgain(t *testing.T) {
 	w := newWorld(t, newFake("serde 1.0.0"), "[[deny]]\ncrate = \"other\"\n")
 	var told bytes.Buffer
@@ -85,8 +86,8 @@ func TestSourceTriesAgain(t *testing.T) {
 	}
 }
 
-// A policy that was just written is read again, once file times can tell; nothing is
-// logged of that.
+// TestSourceStartsQuietly checks that a policy that was just written is read again as soon as
+// file times prove anything, without a message in the log.
 func TestSourceStartsQuietly(t *testing.T) {
 	w := newWorld(t, newFake("serde 1.0.0"), "[[deny]]\ncrate = \"other\"\n")
 	var told bytes.Buffer
@@ -106,7 +107,8 @@ func TestSourceStartsQuietly(t *testing.T) {
 	}
 }
 
-// An advisory that cannot be parsed hides nothing, and the operator is told.
+// TestSourceTellsOfUnreadAdvisories checks that an advisory that cannot be parsed hides
+// nothing and that the operator gets a message.
 func TestSourceTellsOfUnreadAdvisories(t *testing.T) {
 	db := t.TempDir()
 	advise(t, db, "other")

@@ -14,29 +14,30 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// maxStamped bounds how many files are looked at. A folder with more is read again when
-// the process is asked to, or the policy file changes.
+// maxStamped bounds how many files are looked at. A folder with more is read again only when
+// the policy file changes or the operator asks.
 const maxStamped = 200_000
 
 var errEnough = errors.New("enough was looked at")
 
-// A stamp changes with the content of files and folders; making one does not read them.
+// A stamp changes with the content of files and folders. It is made from names, sizes and
+// times; no content is read.
 type stamp struct {
 	sum    hash.Hash64
 	files  int
-	newest time.Time // when the last of them was written
+	newest time.Time // time of the last change of any of them
 }
 
 func newStamp() *stamp { return &stamp{sum: fnv.New64a()} }
 
 func (s *stamp) value() uint64 { return s.sum.Sum64() }
 
-// add adds a file, or a folder with all that is in it.
+// add adds a file, or a folder with everything in it.
 func (s *stamp) add(name string) {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
-		name = real // a link to a folder is not walked through
+		name = real // WalkDir does not follow a link to a folder
 	}
-	// What cannot be read is part of the sum: it changes when it can be.
+	// What cannot be read counts, too: the stamp changes when it becomes readable.
 	_ = filepath.WalkDir(name, func(path string, _ fs.DirEntry, err error) error {
 		if s.files++; s.files > maxStamped {
 			return errEnough
@@ -59,13 +60,13 @@ func (s *stamp) add(name string) {
 	})
 }
 
-// filesOf are the files that say what is read of one that a policy names: of a git
-// repository those that say what HEAD's commit is, which is all that is read. Git writes
-// the working tree before them.
+// filesOf returns the files to look at for one that a policy names. For a git repository,
+// these are the files that determine the commit of HEAD: only that commit is read, and git
+// writes the working tree before them.
 func filesOf(ctx context.Context, name string) []string {
 	root, err := os.OpenRoot(name)
 	if err != nil {
-		return []string{name} // a file, or not there
+		return []string{name} // a file, or missing
 	}
 	defer root.Close()
 	if gitDir, _ := git.Find(root); gitDir != "" {

@@ -11,15 +11,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// An Event is a line of the audit log: what was decided, for whom, and why.
+// An Event is a line of the audit log: what was decided, for which client, and why.
 type Event struct {
 	Time   time.Time `json:"time"`
-	Event  string    `json:"event"`         // see below
+	Event  string    `json:"event"`         // one of the constants below
 	View   string    `json:"view,omitzero"` // empty: what is served at /
-	Client string    `json:"client"`        // by token, certificate or address
+	Client string    `json:"client"`        // token, certificate or address
 	Crate  string    `json:"crate"`
 
-	// Of a download.
+	// Fields of a download.
 	Version  string          `json:"version,omitzero"`
 	Checksum *crate.Checksum `json:"checksum,omitzero"`
 	Rule     string          `json:"rule,omitzero"`
@@ -27,21 +27,22 @@ type Event struct {
 	Until    time.Time       `json:"until,omitzero"`
 	Waiver   *policy.Waiver  `json:"waiver,omitzero"`
 
-	// Of an index file.
-	Rules    map[string]int `json:"rules,omitempty"`    // lines, by rule
-	Versions []string       `json:"versions,omitempty"` // the last of them
+	// Fields of an index file.
+	Rules    map[string]int `json:"rules,omitempty"`    // number of lines by rule
+	Versions []string       `json:"versions,omitempty"` // the last ones
 }
 
-// Events. An index file is made once for many clients: the one that is named asked first.
+// Events. An index file is made once for many clients: the event names the client that asked
+// first.
 const (
 	EventHidden   = "hidden"   // lines of an index file were left out
-	EventWaived   = "waived"   // lines or bytes are given out because of a waiver
-	EventObserved = "observed" // lines or bytes are given out because a rule only observes
-	EventRefused  = "refused"  // bytes were not given out
-	EventLocked   = "locked"   // bytes of a version that the index does not show were given out
+	EventWaived   = "waived"   // lines or bytes were served because of a waiver
+	EventObserved = "observed" // lines or bytes were served because the rule only observes
+	EventRefused  = "refused"  // bytes were not served
+	EventLocked   = "locked"   // bytes of a version that the index does not show were served
 )
 
-// eventOf returns the name of the event that reports a verdict; empty if it is not reported.
+// eventOf returns the event that reports a verdict, or "" if it is not reported.
 func eventOf(v *verdict) string {
 	switch {
 	case v.Visibility == policy.Denied:
@@ -75,10 +76,10 @@ func (m *Mirror) tellOpened(ctx context.Context, key crate.Key, v verdict) {
 	})
 }
 
-// maxTold is how many versions a line of the audit log names.
+// maxTold is how many versions one line of the audit log names.
 const maxTold = 20
 
-// A tally collects what to report of one index file.
+// A tally collects the decisions on one index file.
 type tally struct {
 	view   string
 	events map[string]*Event
@@ -110,7 +111,7 @@ func (t *tally) add(e *reader.Entry, v *verdict) {
 	}
 }
 
-// tellShown reports an index file.
+// tellShown reports the decisions on one index file.
 func (m *Mirror) tellShown(ctx context.Context, name string, t *tally) {
 	for event, told := range t.events {
 		counter := m.cfg.Metrics.hidden

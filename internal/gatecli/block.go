@@ -1,5 +1,5 @@
-// Package gatecli is the commands that decide by hand what is served, and to whom: their
-// flags, help and printing.
+// Package gatecli has the commands that decide which versions are served, and to whom: their
+// flags, help and output.
 package gatecli
 
 import (
@@ -27,7 +27,7 @@ import (
 //go:embed help/*.txt
 var texts embed.FS
 
-// blockConfig is the flags of block and unblock.
+// blockConfig has the flags of block and unblock.
 type blockConfig struct {
 	dirs       flags.Dirs
 	store      flags.Store
@@ -42,7 +42,7 @@ func (cfg *blockConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "by", Usage: "record `WHO` did it; default: you, at this machine", Destination: &cfg.by})
 }
 
-// Block is the command that blocks versions.
+// Block returns the command that blocks versions.
 func Block(a *program.App) *cli.Command {
 	var cfg blockConfig
 	return &cli.Command{
@@ -66,7 +66,7 @@ func Block(a *program.App) *cli.Command {
 	}
 }
 
-// Unblock is the command that takes blocks back.
+// Unblock returns the command that removes blocks.
 func Unblock(a *program.App) *cli.Command {
 	var cfg blockConfig
 	return &cli.Command{
@@ -102,7 +102,7 @@ func (cfg *blockConfig) checkBlock() error {
 	return cfg.store.Check()
 }
 
-// open returns the blocks, and where they are in words.
+// open returns the blocks, and a phrase that says where they are.
 func (cfg *blockConfig) open(ctx context.Context, readOnly bool) (blocks.Store, string, error) {
 	if cfg.store.URL != "" {
 		b, err := cfg.store.Open(ctx, readOnly, slog.New(slog.DiscardHandler))
@@ -118,7 +118,7 @@ func (cfg *blockConfig) open(ctx context.Context, readOnly bool) (blocks.Store, 
 	return blocks.Folder(cfg.dirs.State()), cfg.dirs.Crates, nil
 }
 
-// parse reads what is named.
+// parse parses the versions that the arguments name.
 func (cfg *blockConfig) parse() ([]blocks.Block, error) {
 	all := make([]blocks.Block, len(cfg.specs))
 	for i, spec := range cfg.specs {
@@ -132,7 +132,7 @@ func (cfg *blockConfig) parse() ([]blocks.Block, error) {
 	return all, nil
 }
 
-// whoami is for the record: who wants to say something else says it with -by.
+// whoami returns the user's name for the record. Flag -by replaces it.
 func whoami() string {
 	name := "unknown"
 	if u, err := user.Current(); err == nil {
@@ -174,7 +174,7 @@ func (cfg *blockConfig) block(ctx context.Context, a *program.App) error {
 	return nil
 }
 
-// errNotBlocked ends a change that changes nothing.
+// errNotBlocked ends an unblock that would change nothing.
 var errNotBlocked = errors.New("it is not blocked here; block -list prints what is, with what the sending side of an air gap has blocked, which can take that back alone")
 
 func (cfg *blockConfig) unblock(ctx context.Context, a *program.App) error {

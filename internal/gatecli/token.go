@@ -18,12 +18,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
-// tokenConfig is the flags of token's commands.
+// tokenConfig has the flags of the token commands.
 type tokenConfig struct {
 	file, expires string
 }
 
-// Token is the command that makes and takes away tokens.
+// Token returns the command that creates and revokes tokens.
 func Token(a *program.App) *cli.Command {
 	return &cli.Command{
 		Name:        "token",
@@ -67,10 +67,10 @@ func tokenCommand(name, usage, args string, named bool, run func(context.Context
 	}
 }
 
-// maxDays bounds how long from now a token may be good.
+// maxDays bounds the lifetime of a token, in days from now.
 const maxDays = 36_500
 
-// until reads -expires.
+// until parses -expires.
 func (cfg *tokenConfig) until(now time.Time) (time.Time, error) {
 	if cfg.expires == "" {
 		return time.Time{}, nil
