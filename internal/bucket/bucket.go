@@ -80,7 +80,7 @@ func (c Condition) IsAbsent() bool { return c.absent }
 // Tag returns the tag of Unchanged, or "".
 func (c Condition) Tag() Tag { return c.tag }
 
-// Ask says what to read of an object. The zero Ask reads all of it.
+// Ask selects what to read of an object. The zero Ask reads all of it.
 type Ask struct {
 	Offset int64
 	Length int64 // in bytes; 0: to the end. A range beyond the end is shortened.

@@ -27,7 +27,7 @@ func folder(t *testing.T, dir string) bucket.Bucket {
 	return b
 }
 
-// A missing mount is not an empty bucket.
+// TestFolderMustExist checks that a missing mount is not taken for an empty bucket.
 func TestFolderMustExist(t *testing.T) {
 	_, err := bucket.Folder(filepath.Join(t.TempDir(), "mnt"))
 	if err == nil || !strings.Contains(err.Error(), "make the folder, or mount it") {
@@ -35,7 +35,8 @@ func TestFolderMustExist(t *testing.T) {
 	}
 }
 
-// A folder's private files are not objects, nor is what a killed process leaves.
+// TestFolderKeepsItsOwn checks that a folder's private files, and those of killed processes,
+// are not objects.
 func TestFolderKeepsItsOwn(t *testing.T) {
 	dir := t.TempDir()
 	b := folder(t, dir)
@@ -58,8 +59,8 @@ func TestFolderKeepsItsOwn(t *testing.T) {
 	}
 }
 
-// Get does not hash a file of more than a megabyte to describe it, and its tag still
-// changes when the file is replaced.
+// TestFolderTagOfALargeFile checks that Get describes a file of more than a megabyte without
+// hashing it, and that its tag still changes when the file is replaced.
 func TestFolderTagOfALargeFile(t *testing.T) {
 	b := folder(t, t.TempDir())
 	data := make([]byte, 2<<20)

@@ -74,8 +74,8 @@ func (m *memory) read(ctx context.Context, key string, body Body) ([]byte, error
 	return data, nil
 }
 
-// contentTag returns a tag that depends on the content alone, as S3's do, so that callers
-// that take it for a version fail in tests.
+// contentTag returns a tag that depends on the content alone, as S3's do, so that tests fail
+// if a caller mistakes it for a version.
 func contentTag(data []byte) Tag {
 	sum := sha256.Sum256(data)
 	return Tag(`"` + hex.EncodeToString(sum[:16]) + `"`)

@@ -9,8 +9,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// After a power cut at any operation, an object in a folder is whole or missing, and one
-// that Put reported as stored is there.
+// TestFolderPowerCuts cuts the power at each operation: after that an object in a folder is
+// complete or missing, and one that Put reported as stored exists.
 func TestFolderPowerCuts(t *testing.T) {
 	const content = "an object"
 	for seed := range uint64(40) {

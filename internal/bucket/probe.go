@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// racers is how many create, or replace, at the same time.
+	// racers is how many requests create, or replace, at the same time.
 	racers = 16
-	// fewRounds catch a provider that lets several succeed in most rounds; Probe uses them
-	// on every opening. manyRounds catch, almost certainly, one that does so in every
-	// tenth.
+	// fewRounds suffice for a provider that lets several requests succeed in most rounds;
+	// Probe uses them whenever a bucket is opened. manyRounds also find, almost certainly, a
+	// provider that does so in every tenth round.
 	fewRounds  = 2
 	manyRounds = 20
 	// ProbeDir is the prefix of the probe's keys. A killed probe leaves them behind.
 	ProbeDir = "probe"
-	// largeProbe is more than two parts of S3's smallest size, in bytes.
+	// largeProbe is longer than two parts of S3's smallest size, in bytes.
 	largeProbe = 11 << 20
 )
 
@@ -31,7 +31,7 @@ type Finding struct {
 	Check  string // one word
 	Right  string // the requirement, as a sentence
 	Err    error  // what the provider did instead; nil: it passes
-	Advice string // what to do about it
+	Advice string // what to do if it fails
 }
 
 // A ProviderError says that the provider of a bucket breaks the contract.
@@ -79,7 +79,7 @@ func examine(ctx context.Context, b Bucket, rounds int, large bool) func(yield f
 			}
 		}
 		if err := p.clean(ctx); err != nil {
-			yield(Finding{"remove", "what is removed is gone", err, "allow s3:DeleteObject below " + ProbeDir + "/, and remove by hand what is there"})
+			yield(Finding{"remove", "a removed object must be gone", err, "allow s3:DeleteObject below " + ProbeDir + "/, and remove what is left there"})
 		}
 	}
 }
@@ -87,27 +87,27 @@ func examine(ctx context.Context, b Bucket, rounds int, large bool) func(yield f
 // A check tests one requirement of the package comment.
 type check struct {
 	name, right, advice string
-	large               bool // takes long
+	large               bool // takes long: only Examine runs it
 	run                 func(*probe, context.Context) error
 }
 
 const (
 	useOther     = "use another provider, or a folder (file://)"
-	onlyOne      = "two machines could write at a time and one undo what the other did: " + useOther
-	wrongIsThere = "what is damaged on the way would be stored: " + useOther
+	onlyOne      = "two machines could write at the same time and overwrite each other's changes: " + useOther
+	wrongIsThere = "bytes damaged in transit would be stored: " + useOther
 )
 
 var checks = []check{
-	{"store", "what was stored is there at once, and is listed", useOther, false, (*probe).stored},
-	{"keys", "keys with +, space and other letters are kept as they are", useOther, false, (*probe).keys},
-	{"range", "a part of an object can be asked for", useOther, false, (*probe).ranges},
-	{"checksum", "bytes are refused that do not have the checksum they were signed with", wrongIsThere, false, (*probe).wrong},
-	{"create", "an object is created only where there is none (If-None-Match)", onlyOne, false, (*probe).create},
-	{"race", "of those who create at the same time one succeeds", onlyOne, false, (*probe).createRace},
-	{"replace", "an object is replaced only in the state that was read (If-Match)", onlyOne, false, (*probe).replace},
-	{"updates", "of those who replace at the same time one succeeds", onlyOne, false, (*probe).replaceRace},
-	{"reads", "what is read has the tag of its bytes, so that no update is lost", onlyOne, false, (*probe).readModify},
-	{"upload", "what was uploaded in parts is there, and a second upload does not replace it", useOther, true, (*probe).upload},
+	{"store", "a stored object must be readable and listed at once", useOther, false, (*probe).stored},
+	{"keys", "keys with +, spaces and non-ASCII letters must be kept unchanged", useOther, false, (*probe).keys},
+	{"range", "a range of an object must be readable", useOther, false, (*probe).ranges},
+	{"checksum", "bytes without the signed checksum must be refused", wrongIsThere, false, (*probe).wrong},
+	{"create", "If-None-Match must create an object only if none exists", onlyOne, false, (*probe).create},
+	{"race", "only one of several simultaneous creates may succeed", onlyOne, false, (*probe).createRace},
+	{"replace", "If-Match must replace an object only in the state that was read", onlyOne, false, (*probe).replace},
+	{"updates", "only one of several simultaneous updates may succeed", onlyOne, false, (*probe).replaceRace},
+	{"reads", "a read must return the tag of its bytes, so that no update is lost", onlyOne, false, (*probe).readModify},
+	{"upload", "an object uploaded in parts must be readable, and a second upload must not replace it", useOther, true, (*probe).upload},
 }
 
 // A BrokenError says how a provider broke the contract.
@@ -146,10 +146,10 @@ func (p *probe) clean(ctx context.Context) error {
 func (p *probe) has(ctx context.Context, key, want string) error {
 	got, o, err := ReadAll(ctx, p.b, key, Ask{}, int64(len(want))+1<<10)
 	if errors.Is(err, fs.ErrNotExist) {
-		return wrongf("%s was stored and is not there", key)
+		return wrongf("%s cannot be found after it was stored", key)
 	}
 	if err == nil && (string(got) != want || o.Size != int64(len(want))) {
-		err = wrongf("%s has %.40q where %.40q was stored", key, got, want)
+		err = wrongf("%s has %.40q instead of %.40q", key, got, want)
 	}
 	return err
 }
@@ -171,7 +171,7 @@ func (p *probe) stored(ctx context.Context) error {
 			return err
 		}
 	}
-	return wrongf("%s was stored and is not listed", p.key("k"))
+	return wrongf("%s is not listed after it was stored", p.key("k"))
 }
 
 func orWrongf(err error, format string, args ...any) error {
@@ -201,7 +201,7 @@ func (p *probe) ranges(ctx context.Context) error {
 	}
 	got, o, err := ReadAll(ctx, p.b, p.key("range"), Ask{Offset: 3, Length: 4}, 100)
 	if err != nil || string(got) != "3456" || o.Size != 10 {
-		return orWrongf(err, "%q of %d bytes came where 3456 of 10 was asked for", got, o.Size)
+		return orWrongf(err, "the answer is %q of %d bytes instead of 3456 of 10", got, o.Size)
 	}
 	return nil
 }
@@ -211,10 +211,10 @@ func (p *probe) wrong(ctx context.Context) error {
 	body.Data = strings.NewReader("delivered")
 	_, err := p.b.Put(ctx, p.key("wrong"), body, Absent())
 	if err == nil {
-		return wrongf("bytes that do not have their checksum were stored")
+		return wrongf("bytes with a wrong checksum were stored")
 	}
 	if _, err := p.b.Head(ctx, p.key("wrong")); !errors.Is(err, fs.ErrNotExist) {
-		return orWrongf(err, "bytes that do not have their checksum were refused and are there")
+		return orWrongf(err, "bytes with a wrong checksum were stored although they were refused")
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func (p *probe) create(ctx context.Context) error {
 		return err
 	}
 	if _, err := p.b.Put(ctx, p.key("create"), Bytes([]byte("second")), Absent()); err == nil {
-		return wrongf("an object was created where one was")
+		return wrongf("an object was created although one existed")
 	} else if !errors.Is(err, ErrExists) {
 		return err
 	}
@@ -244,17 +244,17 @@ func (p *probe) createRace(ctx context.Context) error {
 		}
 		most = max(most, won)
 		if won == 0 {
-			return wrongf("of %d that created one object at the same time none succeeded", racers)
+			return wrongf("none of %d simultaneous creates succeeded", racers)
 		}
 	}
 	if most > 1 {
-		return wrongf("of %d that created one object at the same time %d succeeded", racers, most)
+		return wrongf("%d of %d simultaneous creates succeeded", most, racers)
 	}
 	return nil
 }
 
-// race starts all racers at once and counts those that succeed. The others must fail with
-// lost.
+// race starts all racers at once and counts those that succeed. All others must fail with the
+// error lost.
 func race(do func(n int) error, lost error) (won int, err error) {
 	var wg sync.WaitGroup
 	var count atomic.Int64
@@ -283,14 +283,14 @@ func (p *probe) replace(ctx context.Context) error {
 		return err
 	}
 	if _, err := p.b.Put(ctx, p.key("replace"), Bytes([]byte("third")), Unchanged(first)); err == nil {
-		return wrongf("an object was replaced that had changed")
+		return wrongf("an object that had changed was replaced")
 	} else if !errors.Is(err, ErrChanged) {
 		return err
 	}
 	return p.has(ctx, p.key("replace"), "second")
 }
 
-// replaceRace has all racers replace the state that all of them have read.
+// replaceRace lets all racers read an object and then replace the state that they read.
 func (p *probe) replaceRace(ctx context.Context) error {
 	tag, err := p.b.Put(ctx, p.key("swap"), Bytes([]byte("none")), Absent())
 	if err != nil {
@@ -305,7 +305,7 @@ func (p *probe) replaceRace(ctx context.Context) error {
 			return err
 		}
 		if won != 1 {
-			return wrongf("of %d that replaced one state of an object at the same time %d succeeded", racers, won)
+			return wrongf("%d of %d simultaneous updates succeeded", won, racers)
 		}
 		o, err := p.b.Head(ctx, p.key("swap"))
 		if err != nil {
@@ -316,8 +316,8 @@ func (p *probe) replaceRace(ctx context.Context) error {
 	return nil
 }
 
-// readModify has each racer read, add a letter, and replace the state that it read. A
-// provider that returns the bytes of one state with the tag of another loses letters.
+// readModify lets each racer read an object, add a letter, and replace the state that it read.
+// Letters are lost if a provider returns the bytes of one state with the tag of another.
 func (p *probe) readModify(ctx context.Context) error {
 	if _, err := p.b.Put(ctx, p.key("count"), Bytes(nil), Absent()); err != nil {
 		return err
@@ -343,7 +343,7 @@ func (p *probe) readModify(ctx context.Context) error {
 	}
 	o, err := p.b.Head(ctx, p.key("count"))
 	if err != nil || o.Size != won.Load() {
-		return orWrongf(err, "%d updates of an object succeeded and %d are in it", won.Load(), o.Size)
+		return orWrongf(err, "only %d of %d successful updates are stored", o.Size, won.Load())
 	}
 	return nil
 }

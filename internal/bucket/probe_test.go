@@ -9,21 +9,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
 )
 
-// Opening a bucket finds each broken promise and names it in the error.
+// TestProbe checks that Probe finds each broken promise and that the error names it.
 func TestProbe(t *testing.T) {
 	for name, test := range map[string]struct {
 		lie  buckettest.Lie
 		want string
 	}{
 		"honest":            {buckettest.Honest, ""},
-		"several create":    {buckettest.SeveralCreate, "of 16 that created one object at the same time 16 succeeded, but of those who create at the same time one succeeds"},
-		"loses updates":     {buckettest.LosesUpdates, "of 16 that replaced one state of an object at the same time 16 succeeded"},
-		"ignores absent":    {buckettest.IgnoresAbsent, "an object was created where one was"},
-		"ignores the tag":   {buckettest.IgnoresTag, "an object was replaced that had changed"},
-		"keeps wrong bytes": {buckettest.KeepsWrong, "bytes that do not have their checksum were stored, but"},
-		"refuses and keeps": {buckettest.RefusesAndKeeps, "bytes that do not have their checksum were refused and are there"},
-		"torn reads":        {buckettest.TornReads, "updates of an object succeeded and"},
-		"ignores ranges":    {buckettest.IgnoresRange, `"0123456789" of 10 bytes came where 3456 of 10 was asked for`},
+		"several create":    {buckettest.SeveralCreate, "16 of 16 simultaneous creates succeeded, but only one of several simultaneous creates may succeed"},
+		"loses updates":     {buckettest.LosesUpdates, "16 of 16 simultaneous updates succeeded"},
+		"ignores absent":    {buckettest.IgnoresAbsent, "an object was created although one existed"},
+		"ignores the tag":   {buckettest.IgnoresTag, "an object that had changed was replaced"},
+		"keeps wrong bytes": {buckettest.KeepsWrong, "bytes with a wrong checksum were stored, but"},
+		"refuses and keeps": {buckettest.RefusesAndKeeps, "bytes with a wrong checksum were stored although they were refused"},
+		"torn reads":        {buckettest.TornReads, "successful updates are stored, but a read must return"},
+		"ignores ranges":    {buckettest.IgnoresRange, `the answer is "0123456789" of 10 bytes instead of 3456 of 10`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := bucket.Memory()
@@ -41,7 +41,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// A provider that cannot be reached is not reported as breaking the contract.
+// TestProbeFails checks that a provider that cannot be reached is not reported as breaking the
+// contract.
 func TestProbeFails(t *testing.T) {
 	requests := buckettest.NewFaulty(bucket.Memory())
 	if err := bucket.Probe(t.Context(), requests); err != nil {

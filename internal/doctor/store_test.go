@@ -16,7 +16,7 @@ func TestStore(t *testing.T) {
 		want   string // part of the result
 	}{
 		"good":        {bucket.Memory(), 0, "ok       race "},
-		"lies":        {buckettest.Liar(bucket.Memory(), buckettest.SeveralCreate), 1, "FAIL     race     of 16 that created one object at the same time 16 succeeded, but of those who create at the same time one succeeds"},
+		"lies":        {buckettest.Liar(bucket.Memory(), buckettest.SeveralCreate), 1, "FAIL     race     16 of 16 simultaneous creates succeeded, but only one of several simultaneous creates may succeed"},
 		"unreachable": {buckettest.NewFaulty(bucket.Memory()).At(1, buckettest.Kill), 11, "the process is dead"},
 	} {
 		var told strings.Builder

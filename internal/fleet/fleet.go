@@ -94,7 +94,7 @@ func eachMember(ctx context.Context, in bucket.Reader, f *root.File, each func(*
 		return &ListError{f.Name, err}
 	}
 	if len(f.Lists) == 0 {
-		return &ListError{f.Name, errors.New("the root names no list of what is in it")}
+		return &ListError{f.Name, errors.New("the root names no list of its contents")}
 	}
 	left := bundle.MaxMembers
 	for i := range f.Lists {
@@ -121,7 +121,7 @@ type listBody struct {
 
 func openList(ctx context.Context, in bucket.Reader, l *root.File) (*listBody, error) {
 	if l.Size > maxList {
-		return nil, &ListError{l.Name, fmt.Errorf("it has %d bytes, %d are the most", l.Size, int64(maxList))}
+		return nil, &ListError{l.Name, fmt.Errorf("it has %d bytes, more than %d", l.Size, int64(maxList))}
 	}
 	body, _, err := in.Get(ctx, root.Key(root.BundlesDir, l.Name), bucket.Ask{})
 	if err != nil {
@@ -139,9 +139,9 @@ func (b *listBody) members(of bundle.Name, size int64, left *int, each func(*lis
 		case err != nil:
 			return wrong(err)
 		case e.Bundle != of:
-			return wrong(fmt.Errorf("%s is said to be in %s", e.ID, e.Bundle))
+			return wrong(fmt.Errorf("it says that %s is in %s", e.ID, e.Bundle))
 		case e.FrameSize <= 0 || e.Offset > math.MaxInt64-e.FrameSize || e.Offset+e.FrameSize > size:
-			return wrong(fmt.Errorf("%s is said to be at offset %d with %d bytes, the bundle has %d", e.ID, e.Offset, e.FrameSize, size))
+			return wrong(fmt.Errorf("it says that %s is at offset %d with %d bytes; the bundle has %d", e.ID, e.Offset, e.FrameSize, size))
 		}
 		if *left--; *left < 0 {
 			return wrong(bundle.ErrTooMany)
@@ -171,7 +171,7 @@ func eachPacked(ctx context.Context, in bucket.Reader, scratch durable.FS, f *ro
 	}
 	for d, err := range r.Directories() {
 		if err != nil {
-			return fmt.Errorf("reading what is in %s: %w", f.Name, err)
+			return fmt.Errorf("reading the contents of %s: %w", f.Name, err)
 		}
 		if err := context.Cause(ctx); err != nil {
 			return err

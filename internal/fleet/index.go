@@ -21,7 +21,7 @@ import (
 // and opens it. The function that it returns removes the folder.
 func OpenIndex(ctx context.Context, in bucket.Reader, r *root.Root, scratch string, log *slog.Logger) (_ *index.Index, close func() error, err error) {
 	if r.Index.Commit == "" {
-		return nil, nil, errors.New("the root names no index: no writer has come to the end of a round yet")
+		return nil, nil, errors.New("the root names no index: no writer has finished a round yet")
 	}
 	dir, err := os.MkdirTemp(scratch, "index-")
 	if err != nil {
@@ -45,7 +45,7 @@ func bring(ctx context.Context, in bucket.Reader, r *root.Root, dir string, log 
 	for i := range r.Index.Chain {
 		link := &r.Index.Chain[i]
 		if err := apply(ctx, in, folder, link, to, log); err != nil {
-			return nil, fmt.Errorf("bringing the index to %s: %w", link.Name, err)
+			return nil, fmt.Errorf("updating the index to %s: %w", link.Name, err)
 		}
 	}
 	return index.Open(ctx, to, index.Options{Log: log})

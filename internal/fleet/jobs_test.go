@@ -196,7 +196,7 @@ func TestChangedElsewhere(t *testing.T) {
 	p.Replace()
 	workers(t, in, q)
 	sum := run(t, job(t, in, q, Verify))
-	if sum.Count != 1 || sum.Versions != 6 || !strings.Contains(sum.Problems[0].Error, "even where all that is in it is good") {
+	if sum.Count != 1 || sum.Versions != 6 || !strings.Contains(sum.Problems[0].Error, "even if everything in it is good") {
 		t.Errorf("%+v", sum)
 	}
 }

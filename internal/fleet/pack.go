@@ -71,7 +71,7 @@ func parsePackTask(data []byte) (*packTask, error) {
 		for n := range pack {
 			m := &pack[n]
 			if m.Bundle < 0 || m.Bundle >= len(t.Bundles) || m.Name != pack[0].Name || m.Frame <= 0 || m.Offset < 0 {
-				err = errors.Join(err, fmt.Errorf("%.40q %.40q is nowhere", m.Name, m.Version))
+				err = errors.Join(err, fmt.Errorf("%.40q %.40q has no place", m.Name, m.Version))
 			}
 			err = errors.Join(err, m.key().ID.Check())
 		}
@@ -81,7 +81,7 @@ func parsePackTask(data []byte) (*packTask, error) {
 		err = errors.Join(err, errName)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("a task that cannot be: %w", err)
+		return nil, fmt.Errorf("invalid task: %w", err)
 	}
 	return t, nil
 }
@@ -182,7 +182,7 @@ func (p *packing) open(ctx context.Context, m *member) (io.ReadCloser, error) {
 	}
 	ranged, ok := file.(durable.Ranged)
 	if !ok {
-		return nil, fmt.Errorf("%s is here already", f.Name)
+		return nil, fmt.Errorf("%s already exists", f.Name)
 	}
 	r, err := ranged.Range(ctx, m.Offset, m.Frame)
 	if err != nil {
@@ -255,14 +255,14 @@ func (p *packing) prove(ctx context.Context, f durable.File, size int64) error {
 	}
 	for key := range missing {
 		if !p.failed[key] {
-			p.fail(key, errors.New("it is not in the segment that another worker has pushed: that could not read it"))
+			p.fail(key, errors.New("it is not in the segment that another worker stored, which could not read it"))
 		}
 	}
 	return nil
 }
 
 // errForeign means that a segment of other crates has the name of this one.
-var errForeign = errors.New("it is not of this task: the name of the segment is taken")
+var errForeign = errors.New("the segment is of another task, which took its name")
 
 // provePack rebuilds and hashes the versions of a pack, and removes them from missing.
 func (p *packing) provePack(ctx context.Context, r *deep.Reader, d *deep.Directory, missing map[crate.Key]bool) error {

@@ -178,7 +178,7 @@ func (j *Job) name(ctx context.Context, shard string, files []root.File) error {
 		for _, f := range files {
 			at := slices.IndexFunc(r.Segments, func(known root.File) bool { return known.Name == f.Name })
 			if at >= 0 && r.Segments[at].SHA256 != f.SHA256 {
-				return fmt.Errorf("%s is in the root with other bytes", f.Name)
+				return fmt.Errorf("the root already names %s with other bytes", f.Name)
 			}
 			if at < 0 {
 				r.Segments = append(r.Segments, f)

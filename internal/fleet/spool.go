@@ -98,7 +98,7 @@ func (s *spool) part(n int) (records []record, err error) {
 func parseRecord(line string) (r record, err error) {
 	f := strings.Split(line, "\t")
 	if len(f) != 10 {
-		return r, errors.New("a line is torn")
+		return r, errors.New("a record is incomplete")
 	}
 	r.ID = crate.ID{Name: f[0], Version: f[1]}
 	r.Checksum, err = crate.ParseChecksum(f[2])

@@ -167,7 +167,7 @@ func (v *Verified) whole(file *store.Summing, f *root.File) error {
 	}
 	sum, err := file.Sum(f.Size)
 	if err == nil && sum != f.SHA256 {
-		v.found(crate.ID{}, fmt.Errorf("sha256 of the file is %s, but the root says %s: it was changed, even where all that is in it is good", sum, f.SHA256))
+		v.found(crate.ID{}, fmt.Errorf("sha256 of the file is %s, but the root says %s: it was changed, even if everything in it is good", sum, f.SHA256))
 	}
 	return err
 }
@@ -214,7 +214,7 @@ func (v *Verified) segment(ctx context.Context, in bucket.Bucket, scratch durabl
 		}
 	}
 	if v.Versions+v.Count < int64(f.Entries) {
-		v.found(crate.ID{}, fmt.Errorf("%d versions are in it, the root says %d", v.Versions, f.Entries))
+		v.found(crate.ID{}, fmt.Errorf("it has %d versions, the root says %d", v.Versions, f.Entries))
 	}
 	return v.whole(whole, f)
 }

@@ -43,13 +43,13 @@ func lacking(s *mirror.Summary, allowMissing bool, total int64) error {
 		errs = append(errs, verdict.Integrityf("%s cannot be read, and stay where they are: look at the disk; -verify-existing puts what is stored elsewhere too into another bundle", human.Plural(s.Unreadable, "stored crate")))
 	}
 	if s.Lost > 0 {
-		errs = append(errs, verdict.Integrityf("lost: the earlier bytes of %s that were published again, which upstream no longer has. The versions themselves are held", human.Plural(s.Lost, "version")))
+		errs = append(errs, verdict.Integrityf("lost: the earlier bytes of %s that were published again, which upstream no longer has. The versions themselves are stored", human.Plural(s.Lost, "version")))
 	}
 	if s.LostRemoved > 0 {
 		errs = append(errs, verdict.Integrityf("lost: %s that the index no longer names and upstream does not serve: no good copy is left", human.Plural(s.LostRemoved, "version")))
 	}
 	if allowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
-		errs = append(errs, verdict.Incompletef("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", human.Count(s.Gone)))
+		errs = append(errs, verdict.Incompletef("incomplete: upstream has none of the %s requested versions; check -crates-base-url", human.Count(s.Gone)))
 	} else if !s.Complete(allowMissing) {
 		errs = append(errs, verdict.Incompletef("incomplete: %s of %s versions are missing; %s", human.Count(s.Missing), human.Count(max(total, s.Total())), next(s)))
 	}
@@ -64,13 +64,13 @@ func next(s *mirror.Summary) string {
 	case s.Missing == s.BadEntries:
 		return "fix the entries listed above where they come from, then run again"
 	case lasting:
-		return "remove the reasons listed above, then run again: that fetches what is missing and nothing else"
+		return "remove the reasons listed above, then run again: that downloads only what is missing"
 	case s.Missing == s.Gone:
 		return "upstream does not serve them: -allow-missing accepts that, and every run asks again"
 	case s.Failed+s.Unattempted+s.Gone == 0:
-		return "upstream or the index names other bytes than before: see the reasons listed above"
+		return "upstream or the index has changed bytes: see the reasons listed above"
 	}
-	return "run the same command again: it fetches what is missing and nothing else"
+	return "run the same command again: it downloads only what is missing"
 }
 
 // isLasting reports whether an error stays until the operator acts.

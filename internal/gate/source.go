@@ -52,7 +52,7 @@ func OpenSource(ctx context.Context, file string, log *slog.Logger) (*Source, er
 func (s *Source) tellUnread(p *policy.Policy) {
 	if db := p.Advisories(); db != nil && len(db.Problems) > 0 {
 		first := &db.Problems[0]
-		s.log.Warn("advisories cannot be read and do not count: clonecratesio policy check lists them",
+		s.log.Warn("advisories cannot be read and are ignored: clonecratesio policy check lists them",
 			"file", s.file, "advisories", len(db.Problems), "first", first.Path, "err", human.OneLine(first.Err))
 	}
 }
@@ -167,6 +167,6 @@ func (s *Source) failed(err error) {
 	s.status.Error = text
 	s.mu.Unlock()
 	if !told {
-		s.log.Error("the policy has changed and cannot be read; the one before stays", "file", s.file, "err", err)
+		s.log.Error("the policy has changed and cannot be read; the previous one stays in force", "file", s.file, "err", err)
 	}
 }

@@ -80,7 +80,7 @@ func Unblock(a *program.App) *cli.Command {
 			cfg.specs = cmd.Args().Slice()
 			err := cfg.store.Check()
 			if err == nil && len(cfg.specs) == 0 {
-				err = flags.Usagef("name what is blocked, as block -list does")
+				err = flags.Usagef("name what to unblock, as block -list prints it")
 			}
 			if err == nil {
 				err = cfg.unblock(ctx, a)
@@ -93,9 +93,9 @@ func Unblock(a *program.App) *cli.Command {
 func (cfg *blockConfig) checkBlock() error {
 	switch {
 	case cfg.list && len(cfg.specs) > 0:
-		return flags.Usagef("-list prints all that is blocked: name nothing with it")
+		return flags.Usagef("-list prints all blocks and takes no arguments")
 	case !cfg.list && len(cfg.specs) == 0:
-		return flags.Usagef("name what is to be blocked: serde, serde@1.0.219, \"serde@>=1.0.219\", or the SHA-256 of a crate file")
+		return flags.Usagef("name what to block: serde, serde@1.0.219, \"serde@>=1.0.219\", or the SHA-256 of a crate file")
 	case !cfg.list && cfg.reason == "":
 		return flags.Usagef("-reason is missing: it is shown to users whose build stops")
 	}
@@ -175,7 +175,7 @@ func (cfg *blockConfig) block(ctx context.Context, a *program.App) error {
 }
 
 // errNotBlocked ends an unblock that would change nothing.
-var errNotBlocked = errors.New("it is not blocked here; block -list prints what is, with what the sending side of an air gap has blocked, which can take that back alone")
+var errNotBlocked = errors.New("not blocked here: block -list prints all blocks; those of the sending side of an air gap can only be removed there")
 
 func (cfg *blockConfig) unblock(ctx context.Context, a *program.App) error {
 	store, where, err := cfg.open(ctx, false)

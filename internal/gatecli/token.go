@@ -82,7 +82,7 @@ func (cfg *tokenConfig) until(now time.Time) (time.Time, error) {
 	}
 	day, err := time.Parse(time.DateOnly, cfg.expires)
 	if err != nil || !day.After(now) {
-		return day, flags.Usagef("-expires %q: want a number of days, as 90d, or a day that is to come, as 2027-01-31", cfg.expires)
+		return day, flags.Usagef("-expires %q: want a number of days, such as 90d, or a future day, such as 2027-01-31", cfg.expires)
 	}
 	return day, nil
 }
@@ -98,7 +98,7 @@ func (cfg *tokenConfig) add(ctx context.Context, a *program.App, name string) er
 	}
 	err = access.Change(ctx, cfg.file, func(list []access.Token) ([]access.Token, error) {
 		if slices.ContainsFunc(list, func(t access.Token) bool { return t.Name == name }) {
-			return nil, fmt.Errorf("there is a token called %s already: remove it first, or choose another name", name)
+			return nil, fmt.Errorf("token %s already exists: remove it first, or choose another name", name)
 		}
 		return append(list, made), nil
 	})
@@ -133,7 +133,7 @@ func (cfg *tokenConfig) remove(ctx context.Context, a *program.App, name string)
 	err := access.Change(ctx, cfg.file, func(list []access.Token) ([]access.Token, error) {
 		rest := slices.DeleteFunc(slices.Clone(list), func(t access.Token) bool { return t.Name == name })
 		if len(rest) == len(list) {
-			return nil, fmt.Errorf("there is no token called %s in %s", name, cfg.file)
+			return nil, fmt.Errorf("no token %s in %s", name, cfg.file)
 		}
 		return rest, nil
 	})

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// A Batch is one "git cat-file --batch" that answers requests in sequence. Without its
-// --buffer no answer waits in git for the next request, and it is no slower. It must not be
-// used concurrently, but another goroutine may write requests ahead.
+// A Batch is a running "git cat-file --batch" that answers requests in sequence. It runs
+// without --buffer, so that git sends each answer at once; this is not slower. A Batch must
+// not be used concurrently, but another goroutine may write requests ahead.
 type Batch struct {
 	git    *process
-	In     io.Writer     // takes the names of objects, each with a newline
-	Out    *bufio.Reader // has a header for each; with the mode --batch also content and a newline
+	In     io.Writer     // takes names of objects, each followed by a newline
+	Out    *bufio.Reader // returns a header for each; in the mode --batch also content and a newline
 	closed bool
 }
 
@@ -33,7 +33,7 @@ func (r *Repository) Batch(ctx context.Context, mode string) (*Batch, error) {
 	return &Batch{git: p, In: p.in, Out: bufio.NewReaderSize(p.out, 64<<10)}, nil
 }
 
-// Close ends git. Git's exit status matters only after an error; ending on request is none.
+// Close ends git. Git's exit status matters only after an error: ending git here is none.
 func (b *Batch) Close() error {
 	if b.closed {
 		return nil
@@ -84,8 +84,8 @@ type ObjectError struct {
 func (e *ObjectError) Error() string { return e.Err.Error() }
 func (e *ObjectError) Unwrap() error { return e.Err }
 
-// Object requests an object of a kind, of limit bytes at most, and reads it, in the mode
-// "--batch". Errors: as Revision.
+// Object requests an object of the kind want, at most limit bytes long, and reads it, in the
+// mode "--batch". Errors: as Revision.
 func (b *Batch) Object(name, want string, limit int64) (content []byte, id ID, err error) {
 	id, kind, size, err := b.Find(name)
 	if err != nil {
@@ -113,10 +113,9 @@ func (b *Batch) Object(name, want string, limit int64) (content []byte, id ID, e
 	return content, id, err
 }
 
-// Revision returns the commit whose ID begins with prefix, in the mode "--batch". Errors:
-// fs.ErrNotExist; *ObjectError; after any other error git's answers cannot be matched to
-// requests any more. If the ID does not begin with prefix, it was the name of a tag or
-// branch.
+// Revision returns the commit whose ID begins with prefix, in the mode "--batch". An ID with
+// another beginning means that prefix was the name of a tag or branch. Errors: fs.ErrNotExist;
+// *ObjectError; after any other error git's answers no longer match the requests.
 func (b *Batch) Revision(prefix string) (rev Revision, err error) {
 	id, _, size, err := b.Find(prefix + "^{commit}")
 	if err != nil {
@@ -135,7 +134,7 @@ func (b *Batch) Revision(prefix string) (rev Revision, err error) {
 	return Revision{id.String(), made}, nil
 }
 
-// committed reads all of a commit and returns when it was made.
+// committed reads a commit to its end and returns when it was made.
 func committed(object io.Reader) (made time.Time, err error) {
 	err = errors.New("the commit has no date")
 	for lines := bufio.NewScanner(object); lines.Scan() && lines.Text() != ""; {

@@ -1,14 +1,14 @@
-// Package git runs the git program on untrusted repositories, in such a way that they
-// cannot decide what is run, nor where it reads, writes or connects to.
+// Package git runs the git program on untrusted repositories, such that they cannot decide
+// what runs, or where it reads, writes or connects.
 //
-// There are two ways to run it. A [Repository] reads: no network, no locks, nothing of
-// its configuration is executed, even if another user owns it. A [Porcelain] fetches and
-// writes: it obeys the configuration of the user (proxies, keys), but runs no hook,
-// filter or transport that a repository or a URL names, and ends, with all that it has
-// started, when its peer falls silent or this process is killed.
+// A [Repository] reads. It uses no network and takes no locks, and git executes nothing from
+// the repository's configuration, even if another user owns it. A [Porcelain] fetches and
+// writes. It obeys the user's configuration (proxies, keys), but runs no hook, filter or
+// transport that a repository or a URL names. It ends, with all processes that it started,
+// when its peer falls silent or this process is killed.
 //
-// It knows nothing about crates: package index parses what is read, and package clone
-// decides what to fetch.
+// The package knows nothing about crates: package index parses what git reads, and package
+// clone decides what to fetch.
 package git
 
 import (
@@ -26,8 +26,8 @@ import (
 	"time"
 )
 
-// defaultCache is enough for git to keep the delta bases of neighbouring
-// index files: measured on the real index, it halves git's time.
+// defaultCache holds the delta bases of neighbouring index files: measured on the real index,
+// it halves git's time.
 const defaultCache = 512 << 20
 
 // ErrNone says that git is not installed. It wraps [exec.ErrNotFound].
@@ -37,17 +37,18 @@ var ErrNone = errors.New("there is no git to run; install it (https://git-scm.co
 // concurrently.
 type Repository struct {
 	Dir    string   // the git directory, or a worktree's ".git" file
-	Tree   string   // the working tree, where that is looked at
+	Tree   string   // the working tree, for commands that need it
 	Cache  int64    // core.deltaBaseCacheLimit in bytes; 0: 512 MiB
 	Config []string // further settings, "name=value"
-	// Quarantine and Shallow are those of a Porcelain, to read what is in its quarantine.
+	// Quarantine and Shallow are as in Porcelain: they are set to read what is in a
+	// quarantine.
 	Quarantine, Shallow string
 }
 
-// Find returns the git directory that belongs to a folder, or "", and whether it is
-// that folder itself, which then has no working tree.
+// Find returns the git directory of a folder, or "", and whether the folder itself is that
+// directory, which then has no working tree.
 func Find(root *os.Root) (gitDir string, bare bool) {
-	// A worktree has a file ".git"; git itself finds where that leads.
+	// A worktree has a file ".git", which git resolves by itself.
 	if _, err := root.Lstat(".git"); err == nil {
 		return filepath.Join(root.Name(), ".git"), false
 	}
@@ -59,8 +60,7 @@ func Find(root *os.Root) (gitDir string, bare bool) {
 	return root.Name(), true
 }
 
-// A process is a running git. Its output is read from out; wait must be
-// called in any case.
+// A process is a running git. The caller reads its output from out and must call wait.
 type process struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
@@ -68,7 +68,7 @@ type process struct {
 	stderr firstBytes
 }
 
-// start starts git, to be killed when ctx ends.
+// start starts git. When ctx ends, git is killed.
 func (r *Repository) start(ctx context.Context, args ...string) (*process, error) {
 	p := &process{cmd: exec.CommandContext(ctx, "git", r.options(args)...)}
 	p.cmd.Dir, p.cmd.Env = r.Tree, append(environment(os.Environ()), quarantined(r.Quarantine, r.Shallow)...)
@@ -89,10 +89,9 @@ func (r *Repository) start(ctx context.Context, args ...string) (*process, error
 	return p, nil
 }
 
-// options puts what every command needs before args. An explicit --git-dir
-// spares git the search, and the refusal of repositories of other users
-// (safe.directory) that comes with it: nothing that we run executes what a
-// repository's configuration says.
+// options prepends the options that every command needs. An explicit --git-dir saves git the
+// search, and with it the rejection of repositories that other users own (safe.directory):
+// none of our commands executes anything from a repository's configuration.
 func (r *Repository) options(args []string) []string {
 	cache := r.Cache
 	if cache == 0 {
@@ -108,8 +107,8 @@ func (r *Repository) options(args []string) []string {
 	return append(options, args...)
 }
 
-// environment is env without what would lead git elsewhere, and with what
-// keeps it from the network, from writing and from asking.
+// environment returns env without the variables that would lead git elsewhere, and with those
+// that keep it from using the network, writing and asking.
 func environment(env []string) []string {
 	clean := make([]string, 0, len(env)+8)
 	for _, v := range env {
@@ -119,15 +118,15 @@ func environment(env []string) []string {
 	}
 	return append(clean,
 		"LC_ALL=C",
-		"GIT_NO_LAZY_FETCH=1",      // a partial clone does not fetch what it lacks,
-		"GIT_ALLOW_PROTOCOL=none",  // nor does a git that does not know the former
-		"GIT_NO_REPLACE_OBJECTS=1", // an id names the bytes that it is the hash of
+		"GIT_NO_LAZY_FETCH=1",      // a partial clone does not fetch missing objects,
+		"GIT_ALLOW_PROTOCOL=none",  // not even with a git that does not know the variable above
+		"GIT_NO_REPLACE_OBJECTS=1", // an ID names the bytes with this hash
 		"GIT_OPTIONAL_LOCKS=0",
 		"GIT_TERMINAL_PROMPT=0",
 	)
 }
 
-// wait waits for the end of git and returns why it failed, in its own words.
+// wait waits for git to end and returns why it failed, in git's words.
 func (p *process) wait() error {
 	err := p.cmd.Wait()
 	if err == nil {
@@ -139,7 +138,7 @@ func (p *process) wait() error {
 	return fmt.Errorf("git: %w", err)
 }
 
-// firstBytes keeps the beginning of what is written to it.
+// firstBytes keeps the beginning of its input.
 type firstBytes struct{ kept []byte }
 
 func (b *firstBytes) Write(p []byte) (int, error) {
@@ -163,7 +162,7 @@ func (r *Repository) Output(ctx context.Context, args ...string) (string, error)
 	return out.String(), errors.Join(p.wait(), readErr)
 }
 
-// Read runs git and passes its output to fn, which need not read all of it if it fails.
+// Read runs git and passes its output to fn. If fn fails, it may leave output unread.
 func (r *Repository) Read(ctx context.Context, fn func(out io.Reader) error, args ...string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -174,13 +173,13 @@ func (r *Repository) Read(ctx context.Context, fn func(out io.Reader) error, arg
 	p.in.Close()
 	if err := fn(p.out); err != nil {
 		cancel()
-		_ = p.wait() // it was killed
+		_ = p.wait() // fails because git was killed
 		return err
 	}
 	return p.wait()
 }
 
-// Pipe runs git with some input, and writes its output to a writer.
+// Pipe runs git with input and copies its output to a writer.
 func (r *Repository) Pipe(ctx context.Context, input string, to io.Writer, args ...string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -195,21 +194,20 @@ func (r *Repository) Pipe(ctx context.Context, input string, to io.Writer, args 
 	}()
 	_, copyErr := io.Copy(to, p.out)
 	if copyErr != nil {
-		cancel() // what git has left to say, nothing takes
+		cancel() // the rest of git's output is not needed
 	}
 	feedErr := <-fed
 	if err := p.wait(); err != nil && copyErr == nil {
-		return err // that it did not take its input is a consequence
+		return err // git could not write its output, and so did not read its input
 	}
 	return errors.Join(copyErr, feedErr)
 }
 
-// maxField bounds one of the fields that EachField reads, in bytes. A line of a
-// listing has some 70.
+// maxField bounds a field that EachField reads, in bytes. A line of a listing has some 70.
 const maxField = 64 << 10
 
-// EachField runs git and calls fn for each of the fields of its output that end with
-// a NUL (-z). A field is valid until fn returns.
+// EachField runs git and calls fn for each field of its output; fields end with a NUL (-z). A
+// field is valid until fn returns.
 func (r *Repository) EachField(ctx context.Context, fn func(field []byte) error, args ...string) error {
 	return r.Read(ctx, func(out io.Reader) error { return eachField(out, fn) }, args...)
 }

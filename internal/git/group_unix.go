@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// A group is a git and the programs that it runs, such as those that speak HTTP or
-// SSH. They end together: one that waits for a peer does not notice that git ended.
+// A group is a git and the programs that it runs, such as those for HTTP or SSH. They must end
+// together: one that waits for a peer does not notice that git ended.
 type group struct{ cmd *exec.Cmd }
 
-// newGroup prepares a command that was not started yet. It is in a session of its
-// own: nothing that it runs can ask questions at a terminal.
+// newGroup prepares a command that has not started yet. It gets its own session, so that
+// nothing it runs can ask questions at a terminal.
 func newGroup(cmd *exec.Cmd) *group {
 	g := &group{cmd}
 	cmd.SysProcAttr = session()
@@ -21,12 +21,12 @@ func newGroup(cmd *exec.Cmd) *group {
 	return g
 }
 
-// apart keeps a command from the signals that a terminal, or timeout(1), sends to all of
-// our group: we end it ourselves, when its answers are not needed any more.
+// apart protects a command from signals that a terminal, or timeout(1), sends to our process
+// group: we end it ourselves when its answers are no longer needed.
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// asked reports whether a command was ended by a signal that asks for that, which a
-// supervisor may send to all that we have started.
+// asked reports whether a command ended because of a signal that asks it to. A supervisor may
+// send one to all our processes.
 func asked(err error) bool {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok {
@@ -36,13 +36,13 @@ func asked(err error) bool {
 	return ok && status.Signaled() && (status.Signal() == syscall.SIGTERM || status.Signal() == syscall.SIGINT)
 }
 
-// started is called when the command was started.
+// started must be called when the command has started.
 func (g *group) started() error { return nil }
 
-// end kills what is left of the group when its git has ended early.
+// end kills the rest of the group if its git ended early.
 func (g *group) end(early bool) {
 	if early {
-		_ = g.signal(syscall.SIGKILL) // there may be nothing left
+		_ = g.signal(syscall.SIGKILL) // fails if nothing is left
 	}
 }
 

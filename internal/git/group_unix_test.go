@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// A stop is sent to all of us: by a terminal to the group, by a supervisor to all processes. A
-// server still answers until it is closed, and a git that was told to end is no failure.
+// TestSignalsForAllOfUs checks that a signal to all processes (from a terminal to the group,
+// from a supervisor to each) is not reported as a failure of git, and that a batch still
+// answers until it is closed.
 func TestSignalsForAllOfUs(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "git", "init", "-q", "--bare", dir).CombinedOutput(); err != nil {

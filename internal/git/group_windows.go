@@ -10,33 +10,33 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// A group is a git and the programs that it runs, such as those that speak HTTP or
-// SSH, in a job: they end together, also when this process is killed.
+// A group is a git and the programs that it runs, such as those for HTTP or SSH, in a job:
+// they end together, also when this process is killed.
 type group struct {
 	cmd *exec.Cmd
 	mu  sync.Mutex
-	job windows.Handle // 0: none
+	job windows.Handle // 0: there is none
 }
 
-// newGroup prepares a command that was not started yet.
+// newGroup prepares a command that has not started yet.
 func newGroup(cmd *exec.Cmd) *group {
 	g := &group{cmd: cmd}
 	cmd.Cancel = func() error {
 		g.end(true)
-		return cmd.Process.Kill() // if it was not in the job yet
+		return cmd.Process.Kill() // it may not be in the job yet
 	}
 	return g
 }
 
-// apart keeps a command from the Ctrl-C that is meant for us.
+// apart protects a command from a Ctrl-C that is meant for us.
 func apart() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 }
 
-// asked: there are no signals.
+// asked returns false: Windows has no signals.
 func asked(error) bool { return false }
 
-// started puts the command into its job. What it starts later is in it, too.
+// started puts the command into its job, and with it everything that it starts later.
 func (g *group) started() error {
 	job, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
@@ -57,12 +57,12 @@ func (g *group) started() error {
 	}
 	defer windows.CloseHandle(process)
 	if err := windows.AssignProcessToJobObject(job, process); err != nil && process != 0 {
-		return nil // it has ended, or may not be in a job of ours: it is killed alone
+		return nil // it has ended, or must not be in a job of ours: then only git is killed
 	}
 	return nil
 }
 
-// end closes the job, which kills what is left in it.
+// end closes the job, which kills the processes that are left in it.
 func (g *group) end(bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,7 +1,7 @@
 package git
 
 import (
-	"crypto/sha1" // git's ids
+	"crypto/sha1" // git's IDs
 	"encoding/hex"
 	"strconv"
 )
@@ -12,7 +12,7 @@ type ID [20]byte
 // String returns 40 lower-case hexadecimal digits.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
-// ParseID is the inverse of ID.String. It returns the zero ID if digits is invalid.
+// ParseID is the inverse of [ID.String]. It returns the zero ID if digits is invalid.
 func ParseID(digits string) (id ID) {
 	if raw, err := hex.DecodeString(digits); err == nil && len(raw) == len(id) {
 		copy(id[:], raw)

@@ -21,22 +21,21 @@ import (
 // finds the repository, and rejects it if another user owns it (safe.directory).
 type Porcelain struct {
 	Dir string // where git runs
-	// URL determines the transport that git may use. If nil, it may use none.
+	// URL returns the URL whose transport git may use. If nil, git may use none.
 	URL func() string
-	// Lock is inherited by every git process, so that it is held as long as one of them
-	// runs.
+	// Lock is inherited by every git process, so it is held until the last of them ends.
 	Lock *durable.Lockfile
 	// Progress is called with git's progress lines, from another goroutine. It may be nil.
 	Progress func(string)
-	// Silence is how long a peer may be silent; see Network. If 0, a minute.
+	// Silence is how long a peer may be silent; see Network. If 0, one minute.
 	Silence time.Duration
-	// Quarantine is a folder for the objects that a command makes, instead of the
-	// repository's; git also finds the repository's objects. May be "".
+	// Quarantine is a folder for new objects, used instead of the repository's; git still
+	// finds the repository's objects. May be "".
 	Quarantine string
-	// Shallow is the file that says where history ends, instead of the repository's.
+	// Shallow is the file that lists where history ends, used instead of the repository's.
 	Shallow string
 
-	heard func() // is called when git says something; may be nil
+	heard func() // called when git writes to stderr; may be nil
 }
 
 func (p *Porcelain) url() string {
@@ -46,8 +45,8 @@ func (p *Porcelain) url() string {
 	return p.URL()
 }
 
-// guards are for every command: nothing runs but git itself, and it stays
-// until it is done.
+// guards are options for every command: nothing but git itself runs, and it stays in the
+// foreground until it is done.
 var guards = []string{
 	"-c", "core.hooksPath=" + os.DevNull,
 	"-c", "core.fsmonitor=false",
@@ -59,17 +58,18 @@ var guards = []string{
 }
 
 // Run runs git to its end and returns the beginning of its output. When ctx ends, git has a
-// few seconds to clean up; then it is killed, with all processes that it started.
+// few seconds to clean up before it is killed, with all processes that it started.
 func (p *Porcelain) Run(ctx context.Context, args ...string) (string, error) {
 	return p.Feed(ctx, "", args...)
 }
 
-// Feed runs git with some input.
+// Feed runs git with input. Otherwise it is like Run.
 func (p *Porcelain) Feed(ctx context.Context, input string, args ...string) (string, error) {
 	return p.Take(ctx, strings.NewReader(input), args...)
 }
 
-// Take runs git with input that is read only as fast as git accepts it.
+// Take runs git with input that is read only as fast as git accepts it. Otherwise it is like
+// Run.
 func (p *Porcelain) Take(ctx context.Context, input io.Reader, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append(guards[:len(guards):len(guards)], args...)...)
 	cmd.Dir = p.Dir
@@ -95,9 +95,9 @@ func (p *Porcelain) Take(ctx context.Context, input io.Reader, args ...string) (
 	return out.String(), nil
 }
 
-// runAll runs a command, and ends what it runs when it ends early.
+// runAll runs a command. If the command ends early, runAll kills what it started.
 func runAll(ctx context.Context, cmd *exec.Cmd) error {
-	runtime.LockOSThread() // on Linux a child is told of the end of a thread, not of the process
+	runtime.LockOSThread() // Linux signals the child when the thread that started it ends, not the process
 	defer runtime.UnlockOSThread()
 	all := newGroup(cmd)
 	err := cmd.Start()
@@ -110,7 +110,7 @@ func runAll(ctx context.Context, cmd *exec.Cmd) error {
 	return errors.Join(err, startErr)
 }
 
-// command is the first argument that is no option.
+// command returns the first argument that is not an option.
 func command(args []string) string {
 	for len(args) > 1 && strings.HasPrefix(args[0], "-") {
 		if args[0] == "-c" {
@@ -121,8 +121,8 @@ func command(args []string) string {
 	return args[0]
 }
 
-// kept are the variables of git that an operator may need to reach upstream, or
-// to find out why that fails. All others could lead git elsewhere.
+// kept are the git variables that an operator may need to reach upstream, or to find out why
+// that fails. All others could lead git elsewhere.
 var kept = []string{"GIT_SSL_", "GIT_SSH", "GIT_PROXY_", "GIT_HTTP_", "GIT_TRACE", "GIT_CURL_VERBOSE", "GIT_CONFIG_GLOBAL=", "GIT_CONFIG_SYSTEM=", "GIT_CONFIG_NOSYSTEM="}
 
 func (p *Porcelain) environment(env []string) []string {
@@ -137,13 +137,13 @@ func (p *Porcelain) environment(env []string) []string {
 	return append(clean,
 		"LC_ALL=C",
 		"GIT_ALLOW_PROTOCOL="+transport(p.url()),
-		"GIT_CEILING_DIRECTORIES="+filepath.Dir(p.Dir), // a repository around this folder is not meant
+		"GIT_CEILING_DIRECTORIES="+filepath.Dir(p.Dir), // ignore repositories around this folder
 		"GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_TERMINAL_PROMPT=0",
 	)
 }
 
-// quarantined is what gives git a quarantine; both may be "".
+// quarantined returns the variables that give git a quarantine. Both arguments may be "".
 func quarantined(quarantine, shallow string) (env []string) {
 	if quarantine != "" {
 		env = append(env, "GIT_OBJECT_DIRECTORY="+quarantine)
@@ -163,11 +163,11 @@ func startsWithAny(s string, prefixes []string) bool {
 	return false
 }
 
-// messages is git's stderr: its progress is passed on, the rest is kept.
+// messages receives git's stderr: it passes progress on and keeps the rest.
 type messages struct {
 	progress func(string) // may be nil
 	heard    func()       // likewise
-	line     []byte       // that has not ended
+	line     []byte       // an unfinished line
 	text     firstBytes
 }
 
@@ -188,7 +188,7 @@ func (m *messages) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// end takes a line that is complete.
+// end processes a complete line.
 func (m *messages) end() {
 	line := string(bytes.TrimSpace(m.line))
 	m.line = m.line[:0]
@@ -199,18 +199,18 @@ func (m *messages) end() {
 			m.progress(line)
 		}
 	default:
-		_, _ = io.WriteString(&m.text, line+"\n") // in memory, as much of it as it takes
+		_, _ = io.WriteString(&m.text, line+"\n") // in memory; text keeps what fits
 	}
 }
 
-// String is git's output, without progress.
+// String returns git's messages without progress.
 func (m *messages) String() string {
 	m.end()
 	return m.text.String()
 }
 
-// isProgress recognises "Receiving objects:  45% (1/2), 1.00 MiB | 3.00 MiB/s",
-// "remote: Enumerating objects: 5, done." and "Cloning into ...".
+// isProgress reports whether a line is progress, such as "Receiving objects:  45% (1/2), 1.00
+// MiB | 3.00 MiB/s", "remote: Enumerating objects: 5, done." or "Cloning into ...".
 func isProgress(line string) bool {
 	what, rest, found := strings.Cut(strings.TrimPrefix(line, "remote: "), ": ")
 	if strings.HasPrefix(line, "Cloning into ") || strings.HasPrefix(line, "From ") {

@@ -14,7 +14,7 @@ import (
 
 // A Revision is a commit of a git repository; zero if there is none.
 type Revision struct {
-	Commit string    // its id, 40 hexadecimal digits
+	Commit string    // its ID, 40 hexadecimal digits
 	Time   time.Time // when it was made
 }
 
@@ -28,8 +28,7 @@ func (r *Repository) Head(ctx context.Context) (Revision, error) { return r.Revi
 
 // Revision returns the commit that a reference names. Errors: ErrUnborn.
 func (r *Repository) Revision(ctx context.Context, ref string) (Revision, error) {
-	// A server looks at HEAD all the time: to start git once is enough as long as all is
-	// well.
+	// A server calls this all the time: usually one git is enough.
 	rev, err := r.revision(ctx, ref)
 	if err == nil {
 		return rev, nil
@@ -38,7 +37,7 @@ func (r *Repository) Revision(ctx context.Context, ref string) (Revision, error)
 	if err != nil {
 		return Revision{}, err
 	}
-	// It has come meanwhile, or its commit cannot be read.
+	// The branch has a commit by now, or its commit cannot be read.
 	if rev, err = r.revision(ctx, commit); err != nil {
 		return Revision{}, fmt.Errorf("reading commit %s: %w", commit, err)
 	}
@@ -61,9 +60,10 @@ func (r *Repository) revision(ctx context.Context, name string) (Revision, error
 	return Revision{commit, time.Unix(unix, 0)}, nil
 }
 
-// resolve returns the id of the commit that a reference names. Errors: ErrUnborn.
+// resolve returns the ID of the commit that a reference names. Errors: ErrUnborn.
 func (r *Repository) resolve(ctx context.Context, ref string) (commit string, err error) {
-	// Without "^{commit}" nothing is looked up: the reference names no id, or it does.
+	// Without "^{commit}", git does not read the object: this only asks whether the reference
+	// names an ID.
 	_, err = r.Output(ctx, "rev-parse", "--verify", "--quiet", ref)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
 		return "", ErrUnborn
@@ -77,15 +77,15 @@ func (r *Repository) resolve(ctx context.Context, ref string) (commit string, er
 	return commit, err
 }
 
-// EachCommit calls fn for the commits that "git rev-list" finds with these arguments, in
-// its order. A commit whose date cannot be parsed has a zero one.
+// EachCommit calls fn for the commits that "git rev-list" finds with these arguments, in its
+// order. If a commit's date cannot be parsed, its Time is zero.
 func (r *Repository) EachCommit(ctx context.Context, fn func(Revision) error, args ...string) error {
 	return r.Read(ctx, func(out io.Reader) error {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			commit, seconds, found := strings.Cut(lines.Text(), " ")
 			if !found || commit == "commit" {
-				continue // a headline
+				continue // a header line
 			}
 			rev := Revision{Commit: commit}
 			if unix, err := strconv.ParseInt(seconds, 10, 64); err == nil {
@@ -100,7 +100,7 @@ func (r *Repository) EachCommit(ctx context.Context, fn func(Revision) error, ar
 }
 
 // HeadFiles returns the files that git replaces when HEAD moves to another commit: HEAD
-// itself, the branch that it names, packed-refs, or the list of a reftable. For a worktree
+// itself, the branch that it names, packed-refs, or the list of a reftable. In a worktree,
 // they are in two folders.
 func (r *Repository) HeadFiles(ctx context.Context) ([]string, error) {
 	branch, err := r.Output(ctx, "rev-parse", "--symbolic-full-name", "HEAD") // or HEAD again
@@ -109,7 +109,7 @@ func (r *Repository) HeadFiles(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, file := range []string{"HEAD", branch, "packed-refs", "reftable/tables.list"} {
-		name, err := r.Output(ctx, "rev-parse", "--git-path", file) // one at a time: a path may have line breaks
+		name, err := r.Output(ctx, "rev-parse", "--git-path", file) // one at a time: a path may contain line breaks
 		if err != nil {
 			return nil, err
 		}

@@ -14,10 +14,11 @@ import (
 // Pack is one exchange of git's smart HTTP protocol (gitprotocol-http(5)) with a client
 // that fetches objects.
 type Pack struct {
-	// Advertise requests the references, or the capabilities of the server, which a client
-	// gets first. Otherwise the client's request is read from In.
+	// Advertise requests the references, or the capabilities of the server: a client's first
+	// request. Otherwise the request is read from In.
 	Advertise bool
-	// Version is the client's header Git-Protocol, "version=2"; empty: none was sent.
+	// Version is the client's Git-Protocol header, such as "version=2"; empty: the client sent
+	// none.
 	Version string
 	In      io.Reader
 	Out     io.Writer
@@ -25,12 +26,11 @@ type Pack struct {
 	Idle time.Duration
 }
 
-// packOptions are what holds for all that others take. They come from the command line,
-// before which the configuration of the repository counts nothing, and that of user and
-// system is not read.
+// packOptions are fixed for all clients. Options of the command line override the repository's
+// configuration; those of the user and the system are not read.
 var packOptions = []string{
-	"-c", "safe.directory=*", // uploadpack.packObjectsHook of a repository counts nothing in any case
-	"-c", "uploadpack.allowFilter=true", // costs less than to send all; of filters, this one alone
+	"-c", "safe.directory=*", // the repository's uploadpack.packObjectsHook has no effect in any case
+	"-c", "uploadpack.allowFilter=true", // cheaper than sending everything; no other filter is allowed
 	"-c", "uploadpackfilter.allow=false",
 	"-c", "uploadpackfilter.blob:none.allow=true",
 	"-c", "uploadpack.allowAnySHA1InWant=false",

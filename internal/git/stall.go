@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// maxSilence is how long upstream may be silent. Git reports its progress every
-// second, upstream's as well as its own.
+// maxSilence is how long upstream may be silent. Git reports progress every second, its own
+// and upstream's.
 const maxSilence = time.Minute
 
 // A StalledError says that upstream fell silent. A later try may succeed.
@@ -24,9 +24,9 @@ func (e *StalledError) Error() string {
 	return fmt.Sprintf("%s has sent nothing for %v: check the network, or try again later", WithoutPassword(e.URL), e.After)
 }
 
-// Network runs a git command that talks to upstream, and ends it when no more data arrives:
-// neither output nor growth of the packs in gitDir, since not every transport reports its
-// progress. Over HTTP git itself would end later.
+// Network runs a git command that talks to upstream, and ends it when no more data arrives: no
+// output, and no growth of the packs in gitDir, since not every transport reports progress.
+// Over HTTP, git itself would time out later. Errors: *StalledError.
 func (p *Porcelain) Network(ctx context.Context, gitDir string, args ...string) error {
 	silence := cmp.Or(p.Silence, maxSilence)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -64,9 +64,9 @@ func (p *Porcelain) Network(ctx context.Context, gitDir string, args ...string) 
 	return err
 }
 
-// packBytes is the size of all that is being received.
+// packBytes returns the size of everything received so far.
 func packBytes(gitDir string) (sum int64) {
-	entries, _ := os.ReadDir(filepath.Join(gitDir, "objects", "pack")) // may not be there yet
+	entries, _ := os.ReadDir(filepath.Join(gitDir, "objects", "pack")) // may not exist yet
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil {
 			sum += info.Size()

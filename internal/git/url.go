@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// TransportURL returns a URL in the form for which git uses one of the transports that we
-// know. For a plain path git would copy files, whatever the depth.
+// TransportURL returns a URL in the form that makes git use one of the transports that we
+// know. For a plain path, git would copy files and ignore the depth.
 func TransportURL(url string) (string, error) {
 	if filepath.IsAbs(url) {
-		path := strings.ReplaceAll(filepath.ToSlash(url), "%", "%25") // git reads escapes in URLs
+		path := strings.ReplaceAll(filepath.ToSlash(url), "%", "%25") // git decodes escapes in URLs
 		if !strings.HasPrefix(path, "/") {                            // Windows: C:/...
 			path = "/" + path
 		}
@@ -23,8 +23,8 @@ func TransportURL(url string) (string, error) {
 	return url, nil
 }
 
-// transport returns which of git's transports a URL uses; "none" if it is one
-// that runs programs (ext::), or no URL.
+// transport returns the git transport of a URL, or "none" if it is one that runs programs
+// (ext::), or not a URL.
 func transport(url string) string {
 	scheme, _, found := strings.Cut(url, "://")
 	switch {
@@ -43,7 +43,7 @@ func transport(url string) string {
 // and user.
 func SameRepository(a, b string) bool { return place(a) == place(b) }
 
-// place is the host and path of a URL as git takes it.
+// place returns the host and path of a URL as git interprets it.
 func place(address string) string {
 	address, err := TransportURL(address)
 	if err != nil {

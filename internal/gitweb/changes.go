@@ -15,11 +15,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// noBlob is what git has for the blob of a file that is not there.
+// noBlob is git's ID for the blob of a missing file.
 const noBlob = "0000000000000000000000000000000000000000"
 
-// write writes the commit in the language of git-fast-import(1): all of it, or what has
-// changed on top of the tree of the commit before.
+// write writes the commit in the format of git-fast-import(1): all files, or the changes to
+// the tree of the previous commit.
 func (r *Registry) write(ctx context.Context, index *git.Repository, head git.Revision, to io.Writer) error {
 	const message = "What this mirror holds"
 	files, begin := r.allFiles, "deleteall"
@@ -28,7 +28,7 @@ func (r *Registry) write(ctx context.Context, index *git.Repository, head git.Re
 		if err != nil {
 			return err
 		}
-		files, begin = r.changedFiles, "M 040000 "+tree+" " // an empty path
+		files, begin = r.changedFiles, "M 040000 "+tree+" " // the path is empty
 	}
 	fmt.Fprintf(to, "commit refs/heads/master\ncommitter CloneCratesio <> %d +0000\ndata %d\n%s\n%s\n", head.Time.Unix(), len(message), message, begin)
 	if err := inline(to, "config.json", r.cfg.Config); err != nil {
@@ -41,7 +41,7 @@ func (r *Registry) write(ctx context.Context, index *git.Repository, head git.Re
 	return err
 }
 
-// allFiles calls fn for all files of the index.
+// allFiles calls fn for each file of the index.
 func (r *Registry) allFiles(ctx context.Context, index *git.Repository, commit string, fn func(file, blob string) error) error {
 	return index.EachField(ctx, func(field []byte) error {
 		entry, file, ok := strings.Cut(string(field), "\t")
@@ -53,13 +53,13 @@ func (r *Registry) allFiles(ctx context.Context, index *git.Repository, commit s
 	}, "ls-tree", "-r", "-z", "--full-tree", commit)
 }
 
-// changedFiles calls fn for the files that are not what they were at the last commit, with
-// noBlob for those that are gone, and for those that were not shown whole.
+// changedFiles calls fn for each file that has changed since the last commit, with noBlob if
+// it was removed, and for each file that was not shown completely.
 func (r *Registry) changedFiles(ctx context.Context, index *git.Repository, commit string, fn func(file, blob string) error) error {
 	files := maps.Clone(r.open)
 	var meta []string
 	err := index.EachField(ctx, func(field []byte) error {
-		if meta == nil { // ":{mode} {mode} {id} {id} {status}", and the path follows
+		if meta == nil { // ":{mode} {mode} {id} {id} {status}"; the path is the next field
 			if meta = strings.Fields(string(field)); len(meta) != 5 {
 				return fmt.Errorf("unexpected output of diff-tree: %.100q", field)
 			}
@@ -67,7 +67,7 @@ func (r *Registry) changedFiles(ctx context.Context, index *git.Repository, comm
 		}
 		if file := string(field); crate.IsIndexPath(file) {
 			files[file] = meta[3]
-			r.open[file] = meta[3] // until it is seen whole
+			r.open[file] = meta[3] // until it is shown completely
 		}
 		meta = nil
 		return nil
@@ -80,9 +80,9 @@ func (r *Registry) changedFiles(ctx context.Context, index *git.Repository, comm
 	return err
 }
 
-// writeCrate writes what is shown of a crate.
+// writeCrate writes the visible part of a crate.
 func (r *Registry) writeCrate(ctx context.Context, to io.Writer, file, blob string) error {
-	if blob == noBlob { // though the mirror may show what the commit before named
+	if blob == noBlob { // the mirror may still show what the previous commit named
 		delete(r.open, file)
 		return remove(to, file)
 	}
@@ -98,7 +98,7 @@ func (r *Registry) writeCrate(ctx context.Context, to io.Writer, file, blob stri
 	case absent:
 		return remove(to, file)
 	}
-	if body := c.Body(); git.BlobID(body).String() != blob { // something is not held, or what is shown is of the commit before
+	if body := c.Body(); git.BlobID(body).String() != blob { // a version is not stored, or the mirror still shows the previous commit
 		r.leaveOpen(file, blob)
 		return inline(to, file, body)
 	}
@@ -107,8 +107,9 @@ func (r *Registry) writeCrate(ctx context.Context, to io.Writer, file, blob stri
 	return err
 }
 
-// leaveOpen has the next looks look at a crate too, which is not shown whole: while a mirror
-// is filled, or partial, at as many as one look may cost.
+// leaveOpen adds a crate that is not shown completely to those that the next updates check
+// again. While a mirror is filled, or partial, there may be many: it adds only as many as one
+// update can afford.
 func (r *Registry) leaveOpen(file, blob string) {
 	if r.whole.IsZero() && len(r.open) < maxAtFirst {
 		r.open[file] = blob

@@ -36,10 +36,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Prefix begins the paths that the handler answers.
+// Prefix is the prefix of all paths that the handler answers.
 const Prefix = "/git/"
 
-// What is served, below Prefix.
+// The repositories, by their names below Prefix.
 const (
 	IndexName    = "index"
 	RegistryName = "registry"
@@ -58,8 +58,8 @@ const (
 // Config configures a [Handler].
 type Config struct {
 	Index string // the folder of the index
-	// Registry returns the git directory of the registry, or fs.ErrNotExist if there is
-	// none yet. If nil, there never is one.
+	// Registry returns the git directory of the registry, or fs.ErrNotExist if there is none
+	// yet. If nil, there is no registry.
 	Registry func() (string, error)
 	Log      *slog.Logger // must not be nil
 }
@@ -67,8 +67,8 @@ type Config struct {
 // Handler serves the paths below [Prefix].
 type Handler struct {
 	cfg     Config
-	reading chan struct{} // a token for each request that is read
-	running chan struct{} // and for each git
+	reading chan struct{} // holds a token for each request that is being read
+	running chan struct{} // holds a token for each running git
 }
 
 // New returns a handler.
@@ -76,7 +76,7 @@ func New(cfg Config) *Handler {
 	return &Handler{cfg: cfg, reading: make(chan struct{}, maxReading), running: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
-// refusal is an answer that is no pack.
+// refusal is an answer in plain text instead of a pack.
 type refusal struct {
 	code int
 	text string
@@ -108,11 +108,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, refused.text, refused.code)
 	default:
 		h.cfg.Log.Warn("a git client got no whole answer", "path", r.URL.Path, "err", err)
-		panic(http.ErrAbortHandler) // it must not take what it has for all there is
+		panic(http.ErrAbortHandler) // the client must not mistake a partial answer for a complete one
 	}
 }
 
-// answer finds out what is asked for.
+// answer answers a request.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
 	if name = strings.TrimSuffix(name, ".git"); name != IndexName && name != RegistryName {
@@ -129,7 +129,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	return errNoSuch
 }
 
-// repository opens what is served under a name.
+// repository opens the repository with a name.
 func (h *Handler) repository(name string) (*git.Repository, error) {
 	if name == RegistryName {
 		if h.cfg.Registry == nil {
@@ -156,7 +156,7 @@ func (h *Handler) repository(name string) (*git.Repository, error) {
 	return &git.Repository{Dir: dir}, nil
 }
 
-// advertise tells a client what there is.
+// advertise sends the references or capabilities, a client's first request.
 func (h *Handler) advertise(w http.ResponseWriter, r *http.Request, name string) error {
 	switch r.URL.Query().Get("service") {
 	case "git-upload-pack":
@@ -167,13 +167,13 @@ func (h *Handler) advertise(w http.ResponseWriter, r *http.Request, name string)
 	}
 	out := &answer{w: w, kind: "application/x-git-upload-pack-advertisement"}
 	p := git.Pack{Advertise: true, Version: version(r), In: strings.NewReader(""), Out: out}
-	if p.Version != "version=2" { // as git-http-backend has it
+	if p.Version != "version=2" { // as git-http-backend does
 		out.first = "001e# service=git-upload-pack\n0000"
 	}
 	return h.run(r.Context(), name, p)
 }
 
-// pack answers a client who says what it wants, and what it has.
+// pack sends the objects that a client wants and does not have.
 func (h *Handler) pack(w http.ResponseWriter, r *http.Request, name string) error {
 	if r.Header.Get("Content-Type") != "application/x-git-upload-pack-request" {
 		return errUnclear
@@ -188,7 +188,8 @@ func (h *Handler) pack(w http.ResponseWriter, r *http.Request, name string) erro
 	})
 }
 
-// version is the version of the protocol that a client asks for, if it is one of git's.
+// version returns the protocol version that a client requests, or "" if git has no such
+// version.
 func version(r *http.Request) string {
 	switch v := r.Header.Get("Git-Protocol"); v {
 	case "version=1", "version=2":
@@ -197,13 +198,13 @@ func version(r *http.Request) string {
 	return ""
 }
 
-// read reads a request whole.
+// read reads a whole request.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if !take(r.Context(), h.reading) {
 		return nil, errBusy
 	}
 	defer func() { <-h.reading }()
-	// A writer without deadlines is a test's.
+	// Only in tests, the writer has no deadlines.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime))
 	var from io.Reader = http.MaxBytesReader(w, r.Body, maxRequest)
 	switch r.Header.Get("Content-Encoding") {
@@ -227,7 +228,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// take waits for room, though not for long.
+// take waits for room, but not for long.
 func take(ctx context.Context, room chan struct{}) bool {
 	wait := time.NewTimer(waitTime)
 	defer wait.Stop()
@@ -240,7 +241,7 @@ func take(ctx context.Context, room chan struct{}) bool {
 	return false
 }
 
-// run runs git. What git says of an invalid request goes to the client.
+// run runs git. Git's messages about an invalid request go to the client.
 func (h *Handler) run(ctx context.Context, name string, p git.Pack) error {
 	repo, err := h.repository(name)
 	if err != nil {
@@ -256,7 +257,7 @@ func (h *Handler) run(ctx context.Context, name string, p git.Pack) error {
 	out := p.Out.(*answer)
 	err = repo.ServePack(ctx, p, index.DaysRef+"/")
 	if err == nil {
-		return out.begin() // git had nothing to say
+		return out.begin() // git had no output
 	}
 	if !out.begun {
 		h.cfg.Log.Warn("git refused what a client asked for", "repository", name, "err", err)
@@ -268,11 +269,11 @@ func (h *Handler) run(ctx context.Context, name string, p git.Pack) error {
 	return err
 }
 
-// answer is an answer of git's, with its headers from the first byte on.
+// answer sends git's output, with headers before its first byte.
 type answer struct {
 	w      http.ResponseWriter
 	kind   string // Content-Type
-	first  string // what comes before git's own
+	first  string // sent before git's output
 	begun  bool
 	broken bool // the client has stopped reading
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// serveIndex serves an index of one crate, with a day that is kept and a reference that
-// must stay private.
+// serveIndex serves an index of one crate, with a day of its past and a reference that must
+// stay private.
 func serveIndex(t *testing.T) (url, dir string, reg *simreg.Registry) {
 	t.Helper()
 	indextest.NeedGit(t)
@@ -45,8 +45,9 @@ func commit(t *testing.T, reg *simreg.Registry, dir string) {
 	}
 }
 
-// Each version of the protocol brings the same commits, whole or shallow, and what is
-// new; and shows the days, and no reference of others.
+// TestGitFetches checks with each version of the protocol that a clone, whole or shallow, and
+// a later fetch bring the right commits, and that days are visible and other references are
+// not.
 func TestGitFetches(t *testing.T) {
 	url, dir, reg := serveIndex(t)
 	clones := map[string]string{}
@@ -80,7 +81,7 @@ func TestGitFetches(t *testing.T) {
 	}
 }
 
-// What is no request of git's is refused with a bounded effort.
+// TestHostileRequests checks that invalid requests are refused with bounded effort.
 func TestHostileRequests(t *testing.T) {
 	url, _, _ := serveIndex(t)
 	zeros := func(n int) []byte {
@@ -131,7 +132,7 @@ func TestHostileRequests(t *testing.T) {
 
 const requestType = "application/x-git-upload-pack-request"
 
-// A plain folder says why nothing can be fetched from it.
+// TestPlainFolder checks that the answer explains why a plain folder cannot be fetched.
 func TestPlainFolder(t *testing.T) {
 	s := httptest.NewServer(New(Config{Index: t.TempDir(), Log: slog.New(slog.DiscardHandler)}))
 	defer s.Close()
@@ -145,8 +146,8 @@ func TestPlainFolder(t *testing.T) {
 	}
 }
 
-// The registry for git has the lines that are shown, with our config.json, borrows what is
-// whole, and follows what changes.
+// TestRegistry checks that the registry has the visible lines and our config.json, borrows
+// complete files from the index, and follows changes.
 func TestRegistry(t *testing.T) {
 	_, dir, reg := serveIndex(t)
 	shown := &some{reg: reg, left: map[string]bool{"foo 1.0.0": true}}
@@ -187,8 +188,8 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-// After a change, only crates are read that changed in the index, and those that were not
-// held yet: the result is the same registry as one that is made from nothing.
+// TestRegistryFollows checks that an update reads only the crates that changed in the index
+// and those that were incomplete, and that the result equals a registry made from nothing.
 func TestRegistryFollows(t *testing.T) {
 	_, dir, reg := serveIndex(t)
 	reg.Add(simreg.MustParse("baz 1.0.0\nqux 1.0.0")...)
@@ -236,7 +237,7 @@ func TestRegistryFollows(t *testing.T) {
 	update("nothing is open", 0)
 	was, err := shown.Crate(t.Context(), "qux")
 	must(t, err)
-	shown.late = map[string]*reader.Crate{"qux": was} // it is shown as it was before
+	shown.late = map[string]*reader.Crate{"qux": was} // still shown as before
 	reg.Remove(crate.ID{Name: "qux", Version: "1.0.0"})
 	reg.Yank(crate.ID{Name: "bar", Version: "1.0.0"}, true)
 	commit(t, reg, dir)
@@ -248,7 +249,7 @@ func TestRegistryFollows(t *testing.T) {
 	update("a rule hides one", 4)
 }
 
-// some shows what a registry has but for some versions.
+// some is a mirror without some versions of another.
 type some struct {
 	reg        *simreg.Registry
 	left       map[string]bool

@@ -20,7 +20,8 @@ import (
 
 var realIndex = flag.String("real-index", "", "a bare clone of an index, which is copied with its objects shared")
 
-// How long the registry takes after a change of ten crates of the real index.
+// TestRealRegistry measures how long the registry takes after a change of ten crates of the
+// real index.
 func TestRealRegistry(t *testing.T) {
 	if *realIndex == "" {
 		t.Skip("no -real-index")
@@ -52,7 +53,7 @@ func TestRealRegistry(t *testing.T) {
 	}
 }
 
-// changeTen commits another line to each of ten files.
+// changeTen adds a line to each of ten files and commits them.
 func changeTen(t *testing.T, dir string, n int) {
 	t.Helper()
 	var script strings.Builder

@@ -17,28 +17,28 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Registry maintains a repository that is a registry for cargo before 1.68: one commit,
-// without a parent, of the lines that a mirror shows for the crates of its index, and of a
-// config.json that leads to it. Files that are shown completely are those of the index,
-// whose objects it borrows (alternates); the others are its own. It can be removed at any
-// time while no server runs.
+// Registry maintains a repository that is a registry for cargo before 1.68. It has one commit,
+// without a parent, with the lines that a mirror shows for the crates of its index, and with a
+// config.json that leads to the mirror. Files that are shown completely are borrowed from the
+// index (alternates); others are stored in the repository. The repository can be removed at
+// any time while no server runs.
 //
-// After a change it checks the crates that changed in the index, and those that were not
-// shown completely the last time (at most 2,000 of them), since crates are stored a little
-// after the index names them. It checks all crates, which costs as much as rendering them,
-// at the start, when Rules has changed, and once an hour if anything has. It pauses for
-// twenty times the duration of a check.
+// After a change it checks the crates that changed in the index, and those that were not shown
+// completely the last time (at most 2,000 of them), since crates are stored a little after the
+// index names them. It checks all crates, which costs as much as rendering them, at the start,
+// when Rules has changed, and once an hour if anything has. After each check it pauses for
+// twenty times the duration of the check.
 type Registry struct {
 	cfg  RegistryConfig
 	lock *durable.Lockfile
 	made atomic.Bool
 
 	last  look
-	whole time.Time         // when all crates were read; zero: read all of them again
-	open  map[string]string // blobs of index files that are not shown whole, by their paths
+	whole time.Time         // when all crates were last read; zero: read all of them again
+	open  map[string]string // blobs, by path, of index files that are not shown completely
 }
 
-// look is what a look at the mirror saw.
+// look is the state of the mirror at one time.
 type look struct {
 	head              git.Revision // of the index
 	generation, rules uint64
@@ -46,7 +46,7 @@ type look struct {
 
 // RegistryConfig configures a [Registry].
 type RegistryConfig struct {
-	Dir    string // its git directory; made if it is not there
+	Dir    string // the git directory, created if missing
 	Index  string // the folder of the index
 	Mirror reader.Lines
 	Config []byte // config.json
@@ -61,12 +61,12 @@ const (
 	registryEvery = 2 * time.Second
 	registryWhole = time.Hour
 	maxOpen       = 10_000
-	maxAtFirst    = 2000 // of open, what a look at all crates adds
+	maxAtFirst    = 2000 // the most that a check of all crates adds to open
 	maxPacks      = 20
 )
 
-// OpenRegistry opens the repository; the caller closes it after Follow has returned.
-// Errors: *durable.HeldError.
+// OpenRegistry opens the repository. The caller closes it after Follow has returned. Errors:
+// *durable.HeldError.
 func OpenRegistry(cfg RegistryConfig, owner durable.Owner) (*Registry, error) {
 	var err error
 	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
@@ -116,7 +116,7 @@ func (r *Registry) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := look{generation: r.cfg.Mirror.Generation()} // read before the files, so that they are never older
+	now := look{generation: r.cfg.Mirror.Generation()} // read before the files, so that a later change is not missed
 	if r.cfg.Rules != nil {
 		now.rules = r.cfg.Rules()
 	}
@@ -134,7 +134,7 @@ func (r *Registry) Update(ctx context.Context) error {
 	}
 	begun := time.Now()
 	if err := r.commit(ctx, index, now.head); err != nil {
-		r.whole = time.Time{} // what was seen of it is unknown
+		r.whole = time.Time{} // the repository may lack what was checked
 		return err
 	}
 	if r.whole.IsZero() {
@@ -160,13 +160,13 @@ func (r *Registry) commit(ctx context.Context, index *git.Repository, head git.R
 		written <- err
 	}()
 	_, err := r.porcelain().Take(ctx, in, "fast-import", "--quiet", "--force", "--done")
-	in.Close() // ends the goroutine if git left early
+	in.Close() // ends the goroutine if git ended early
 	return errors.Join(<-written, err)
 }
 
 func (r *Registry) porcelain() *git.Porcelain { return &git.Porcelain{Dir: r.cfg.Dir, Lock: r.lock} }
 
-// init makes the repository, and has it borrow the objects of the index.
+// init creates the repository, which borrows the objects of the index.
 func (r *Registry) init(ctx context.Context, index *git.Repository) error {
 	if _, err := os.Stat(filepath.Join(r.cfg.Dir, "HEAD")); err != nil {
 		work := &git.Porcelain{Dir: filepath.Dir(r.cfg.Dir), Lock: r.lock}
@@ -192,8 +192,8 @@ func (r *Registry) init(ctx context.Context, index *git.Repository) error {
 	return durable.WriteFile(folder, "info/alternates", []byte(objects+"\n"))
 }
 
-// tidy packs what is in many packs; each update adds one. What nothing names stays: a
-// client may have it.
+// tidy joins packs when there are many; each update adds one. It keeps unreferenced objects: a
+// client may have them.
 func (r *Registry) tidy(ctx context.Context) error {
 	packs, err := filepath.Glob(filepath.Join(r.cfg.Dir, "objects", "pack", "*.pack"))
 	if err != nil || len(packs) < maxPacks {
