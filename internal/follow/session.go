@@ -25,8 +25,8 @@ type SessionConfig struct {
 	Stream *runlog.Writer
 	// Client returns the client that downloads. It is called for each opening.
 	Client func() (*upstream.Client, error)
-	// Origins returns a fetcher for several upstreams, of which the client's is the first. If
-	// it is nil or returns nil, there is only that one.
+	// Origins returns a fetcher for several upstreams, with the client as the first. If it is
+	// nil or returns nil, there is only the client.
 	Origins func(first *upstream.Client) (*origins.Set, error)
 	// Listen serves metrics and status from the first opening until Close. If nil, they are
 	// not served.

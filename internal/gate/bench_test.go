@@ -12,7 +12,7 @@ import (
 )
 
 // TestCostOfAPolicy measures what a policy of 1,000 denied crates, an age and a block costs an
-// answer of the index. It asks two servers of one mirror in turn, one of which has the policy.
+// answer of the index. It asks two servers of one mirror in turn; only one has the policy.
 func TestCostOfAPolicy(t *testing.T) {
 	if !testing.Verbose() {
 		t.Skip("it measures: -v")
