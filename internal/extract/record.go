@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -25,6 +26,8 @@ type Catalog interface {
 type records struct {
 	mu   sync.Mutex
 	rows []catalog.Version
+
+	refused map[crate.ID]bool // by the store, rows still to come; belongs to the checkpoints
 }
 
 // record adds the crate of a task, which is in the store or will be at the next checkpoint.
@@ -53,15 +56,24 @@ func (r *run) recorded() []catalog.Version {
 	return rows
 }
 
-// adopt adds durable crates to the catalog, except those that the store refused.
+// adopt adds durable crates to the catalog, except those that the store refused. The row of
+// a crate may come after the checkpoint that refused it.
 func (r *run) adopt(ctx context.Context, rows []catalog.Version, refused []store.Refusal) error {
-	if len(refused) > 0 {
-		not := make(map[crate.ID]bool, len(refused))
-		for _, ref := range refused {
-			not[ref.ID] = true
+	for _, ref := range refused {
+		if r.records.refused == nil {
+			r.records.refused = map[crate.ID]bool{}
 		}
-		rows = slices.DeleteFunc(rows, func(v catalog.Version) bool { return not[v.ID] })
+		r.records.refused[ref.ID] = true
 	}
+	came := map[crate.ID]bool{}
+	rows = slices.DeleteFunc(rows, func(v catalog.Version) bool {
+		not := r.records.refused[v.ID]
+		if not {
+			came[v.ID] = true
+		}
+		return not
+	})
+	maps.DeleteFunc(r.records.refused, func(id crate.ID, _ bool) bool { return came[id] })
 	var earlier []catalog.Version
 	rows = slices.DeleteFunc(rows, func(v catalog.Version) bool {
 		if v.Republished != "" {
