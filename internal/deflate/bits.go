@@ -5,26 +5,26 @@ import (
 	"io"
 )
 
-// pieceSize is how much is handed to the writer at once, at most.
+// pieceSize bounds the bytes of one write, which keeps the buffer small.
 const pieceSize = 64 << 10
 
-// A bitWriter collects bits, lowest first. After the first error it swallows what
-// it is given; flush returns that error.
+// A bitWriter collects bits, lowest first, and writes them in pieces. After the first error it
+// discards its input; flush returns that error.
 type bitWriter struct {
 	w    io.Writer
 	err  error
-	held uint64 // bits that are not in buf yet: fewer than 8
-	n    uint   // how many
-	used int    // of buf
+	held uint64 // bits not yet in buf: fewer than 8
+	n    uint   // number of bits in held
+	used int    // bytes in buf
 	buf  [pieceSize]byte
 }
 
 func (b *bitWriter) reset(w io.Writer) { b.w, b.err, b.held, b.n, b.used = w, nil, 0, 0, 0 }
 
-// bits adds the n lowest bits of v, at most 56; the others must be zero.
+// bits writes the n lowest bits of v, at most 56. The others must be zero.
 func (b *bitWriter) bits(v uint64, n uint) {
 	if b.used > len(b.buf)-8 {
-		_ = b.flush() // and flush returns its error again
+		_ = b.flush() // the last flush returns the error again
 	}
 	b.held |= v << b.n
 	b.n += n
@@ -37,7 +37,7 @@ func (b *bitWriter) bits(v uint64, n uint) {
 // align fills the last byte with zeros.
 func (b *bitWriter) align() { b.bits(0, -b.n&7) }
 
-// bytes adds whole bytes behind an align.
+// bytes writes whole bytes. It must follow an align.
 func (b *bitWriter) bytes(p []byte) {
 	for len(p) > 0 {
 		n := copy(b.buf[b.used:], p)
@@ -48,7 +48,7 @@ func (b *bitWriter) bytes(p []byte) {
 	}
 }
 
-// flush hands all whole bytes to the writer.
+// flush passes all whole bytes to the writer.
 func (b *bitWriter) flush() error {
 	if b.err == nil && b.used > 0 {
 		_, b.err = b.w.Write(b.buf[:b.used])

@@ -11,15 +11,15 @@ const (
 	dynamicBlock = 2
 )
 
-// A block collects symbols and writes them in the way that takes fewest bits.
+// A block collects symbols and writes them in the form that takes the fewest bits.
 type block struct {
 	out     bitWriter
-	max     int // symbols of a block
+	max     int // symbols per block
 	n       int // symbols so far
 	symbols [1 << 15]uint32
 	lit     tree
 	dist    tree
-	lens    tree // the code in which the two above are written
+	lens    tree // the code of the lengths of lit and dist
 	builder builder
 }
 
@@ -29,7 +29,7 @@ func (b *block) init() {
 	b.lens.alphabet = alphabet{symbols: lenCodes, extra: lenExtra[:], maxBits: maxLenBits}
 }
 
-// begin forgets the symbols.
+// begin starts an empty block.
 func (b *block) begin() {
 	b.n = 0
 	clear(b.lit.freq[:litCodes])
@@ -38,10 +38,10 @@ func (b *block) begin() {
 	b.lit.freq[endOfBlock] = 1
 }
 
-// A symbol is a literal, or the length - minMatch of a match and, from bit 8 on,
-// its distance.
+// A symbol is a literal, or a match: its length - minMatch in the low 8 bits, its distance in
+// the others.
 
-// literal adds a byte and says whether the block is full.
+// literal adds a byte and reports whether the block is full.
 func (b *block) literal(c byte) bool {
 	b.symbols[b.n] = uint32(c)
 	b.n++
@@ -49,7 +49,7 @@ func (b *block) literal(c byte) bool {
 	return b.n == b.max
 }
 
-// match adds a match and says whether the block is full.
+// match adds a match and reports whether the block is full.
 func (b *block) match(dist, length int) bool {
 	length -= minMatch
 	b.symbols[b.n] = uint32(dist)<<8 | uint32(length)
@@ -59,15 +59,15 @@ func (b *block) match(dist, length int) bool {
 	return b.n == b.max
 }
 
-// finish writes the block and begins the next. The bytes that it stands for are raw,
-// or nil where the encoder has lost some of them: then it is not stored. All that is
-// known goes to the writer, whose error is returned.
+// finish writes the block and begins the next. raw is the input of the block, or nil if the
+// encoder no longer has all of it; such a block is never stored. finish also flushes, and
+// returns the writer's error.
 func (b *block) finish(raw []byte, last bool) error {
 	dynamic, fixed := 0, 0 // bits
 	b.builder.build(&b.lit, &dynamic, &fixed)
 	b.builder.build(&b.dist, &dynamic, &fixed)
 	lens := b.buildLens(&dynamic)
-	// zlib compares whole bytes, each with the three bits of a block's head.
+	// zlib compares whole bytes, including the three bits of a block's header.
 	dynamic, fixed = (dynamic+3+7)/8, (fixed+3+7)/8
 	final := uint64(0)
 	if last {
@@ -95,7 +95,7 @@ func (b *block) finish(raw []byte, last bool) error {
 	return b.out.flush()
 }
 
-// writeSymbols writes the symbols of a block, and its end, in these codes.
+// writeSymbols writes the symbols of a block and its end with these codes.
 func writeSymbols(out *bitWriter, symbols []uint32, lit, dist []code) {
 	for _, s := range symbols {
 		if s < literals {

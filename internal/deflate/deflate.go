@@ -1,13 +1,13 @@
-// Package deflate repeats what the deflate programs behind cargo wrote, bit for bit. A
-// .crate is a tar in gzip; cargo has used four compressors since 2014, each at its level
-// 9, and each turns a given tar into one stream. The tar and the [Encoder] make a copy of
-// the stream unnecessary: the deep archive rests on that. The output is never trusted: a
-// caller compares it with the crate's checksum.
+// Package deflate reproduces the output of the compressors behind cargo, bit for bit. A .crate
+// is a tar in gzip. Since 2014 cargo has used four compressors, each at its level 9, and each
+// turns a given tar into exactly one stream. So the tar and the [Encoder] replace a copy of
+// the stream, which is what the deep archive relies on. The output is never trusted: callers
+// compare it with the crate's checksum.
 //
-// The package reads nothing (compress/flate does that) and makes no choice that its
-// originals did not make. Each encoder is an altered port; its file names the original,
-// its version and its licence. An encoder's output never changes: an encoder that must
-// change gets a new number.
+// The package does not decompress (compress/flate does that) and makes no choices that its
+// originals did not make. Each encoder is an altered port; its file names the original, its
+// version and its licence. An encoder's output never changes: a change requires a new encoder
+// with a new number.
 package deflate
 
 import (
@@ -15,8 +15,8 @@ import (
 	"io"
 )
 
-// An Encoder is one compressor at one setting. The numbers are stored in segments
-// and are never given out twice.
+// An Encoder is one compressor at one setting. Segments store the numbers, so they are never
+// reused.
 type Encoder uint8
 
 // The encoders, by the years in which cargo used them.
@@ -31,7 +31,7 @@ const (
 // Encoders is one more than the highest number.
 const Encoders Encoder = ZlibRS + 1
 
-// MaxInput is the longest input in bytes that is encoded: positions are 32 bits wide.
+// MaxInput is the longest input that can be encoded, in bytes: positions have 32 bits.
 const MaxInput = 1 << 30
 
 var encoders = map[Encoder]struct {
@@ -52,16 +52,16 @@ func (e Encoder) String() string {
 	return fmt.Sprintf("encoder %d", uint8(e))
 }
 
-// Known says whether this program has the encoder.
+// Known reports whether this program has the encoder.
 func (e Encoder) Known() bool {
 	_, ok := encoders[e]
 	return ok
 }
 
-// Encode writes the raw deflate stream (RFC 1951) that e makes of src, in pieces of
-// at most 64 KiB and as soon as they are known, so that a caller who compares can
-// stop it: an error of w ends it and is returned. An encoder that this program does
-// not have is an error, and so is a src longer than [MaxInput].
+// Encode writes the raw deflate stream (RFC 1951) that e makes of src. It writes pieces of at
+// most 64 KiB as soon as they are ready, so that a caller that compares can stop it early.
+// Errors: those of w; an encoder that this program does not have; a src longer than
+// [MaxInput].
 func Encode(w io.Writer, e Encoder, src []byte) error {
 	known, ok := encoders[e]
 	if !ok {

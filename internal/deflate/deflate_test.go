@@ -13,13 +13,13 @@ import (
 	"testing"
 )
 
-// goldenSizes are those of the inputs whose streams are pinned: of one block, of two
-// or more, and longer than a window.
+// goldenSizes are the sizes of the inputs whose streams are pinned: one block, several blocks,
+// and more than a window.
 var goldenSizes = []int{1000, 40000, 110000}
 
-// TestStreamsAreForEver: what was rebuilt once is rebuilt always. The hashes are of
-// streams that the originals make too (TestAllAreTheirOriginals). None ever changes: an
-// encoder whose output would is a new one.
+// TestStreamsAreForEver checks that what was rebuilt once can always be rebuilt. The hashes
+// are of streams that the originals make, too (TestAllAreTheirOriginals). They never change: a
+// changed output requires a new encoder.
 func TestStreamsAreForEver(t *testing.T) {
 	pinned := readPinned(t)
 	for _, kind := range kinds {
@@ -44,8 +44,8 @@ func TestStreamsAreForEver(t *testing.T) {
 	}
 }
 
-// TestShortStreamsAreForEver: the borders between kinds of blocks, and miniz's longest
-// match, need inputs that are short or made for it.
+// TestShortStreamsAreForEver checks inputs that are short, or made for a purpose: the limits
+// between kinds of blocks, and miniz's longest match.
 func TestShortStreamsAreForEver(t *testing.T) {
 	pinned := readPinned(t)
 	for e := range encoders {
@@ -78,8 +78,8 @@ func readPinned(t *testing.T) map[string]string {
 	return pinned
 }
 
-// TestEncodersDiffer: each pair makes different streams of something, so that none is
-// there for nothing.
+// TestEncodersDiffer checks that any two encoders differ on some input, so that each is
+// needed.
 func TestEncodersDiffer(t *testing.T) {
 	pinned := readPinned(t)
 	for a := range encoders {
@@ -97,7 +97,7 @@ func TestEncodersDiffer(t *testing.T) {
 	}
 }
 
-// TestErrorOfTheWriterEnds: the one who compares stops an encoder where it differs.
+// TestErrorOfTheWriterEnds checks that an error of the writer ends an encoder.
 func TestErrorOfTheWriterEnds(t *testing.T) {
 	r := random(1)
 	src := noise(&r, 1<<20)
@@ -113,7 +113,7 @@ func TestErrorOfTheWriterEnds(t *testing.T) {
 	}
 }
 
-// A pieces counts what it is given and refuses it.
+// A pieces counts its writes and refuses them.
 type pieces struct {
 	err     error
 	n, most int

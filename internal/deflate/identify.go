@@ -6,14 +6,13 @@ import (
 	"errors"
 )
 
-// newestFirst is the order in which Identify tries: what is published now is most.
+// newestFirst is the order in which Identify tries encoders: most crates are recent.
 var newestFirst = []Encoder{ZlibRS, Zlib9Mem8, ZlibRSOld, Zlib9Mem9, Miniz9}
 
-// Identify finds the encoder that makes stream of src and says whether one does. It
-// tries those given, in their order, or else all, newest first; those that this
-// program does not have are passed over. A wrong one costs little: it is stopped
-// at the first byte that differs, most often in the first block. The error is that
-// of ctx, which ends it, or tells that src is too long.
+// Identify finds the encoder that makes stream of src and reports whether there is one. It
+// tries the given encoders in their order, or else all, newest first; it skips those that this
+// program does not have. A wrong one costs little, since it is stopped at the first byte that
+// differs, usually in the first block. Errors: that of ctx; a src longer than [MaxInput].
 func Identify(ctx context.Context, src, stream []byte, try ...Encoder) (Encoder, bool, error) {
 	if len(try) == 0 {
 		try = newestFirst
@@ -36,7 +35,7 @@ func Identify(ctx context.Context, src, stream []byte, try ...Encoder) (Encoder,
 
 var errDiffers = errors.New("another stream")
 
-// A comparer is a writer that wants to be given rest and nothing else.
+// A comparer is a writer that accepts rest and nothing else.
 type comparer struct {
 	ctx  context.Context
 	rest []byte

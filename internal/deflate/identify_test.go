@@ -32,7 +32,7 @@ func TestIdentify(t *testing.T) {
 }
 
 func TestIdentifyTriesInOrder(t *testing.T) {
-	stream := mustEncode(t, ZlibRS, nil) // all make the same of nothing
+	stream := mustEncode(t, ZlibRS, nil) // of nothing, all encoders make the same stream
 	for _, c := range []struct {
 		try  []Encoder
 		want Encoder
@@ -48,7 +48,8 @@ func TestIdentifyTriesInOrder(t *testing.T) {
 	}
 }
 
-// TestIdentifyEnds: with the context, and with an input that no encoder takes.
+// TestIdentifyEnds checks that Identify returns the error of the context, and an error for an
+// input that is too long.
 func TestIdentifyEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -66,8 +67,8 @@ func mustEncode(t *testing.T, e Encoder, src []byte) []byte {
 	return b.Bytes()
 }
 
-// FuzzEncode: whatever the input, each encoder makes a stream that gives it back. The
-// unit is repeated with a counter between, up to where windows slide.
+// FuzzEncode checks that each encoder makes a stream that decodes to its input. The fuzzed
+// unit is repeated, with a counter between, until windows slide.
 func FuzzEncode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, unit []byte, half uint16) {
 		src := fill(2*int(half), func(b []byte) []byte { return append(append(b, unit...), byte(len(b)>>8)) })

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// A random is a generator whose numbers never change: golden hashes rest on it
+// A random is a generator whose numbers never change, since golden hashes depend on them
 // (xorshift64*, Vigna 2014).
 type random uint64
 
@@ -18,7 +18,7 @@ func (r *random) next() uint64 {
 
 func (r *random) below(n int) int { return int(r.next() >> 33 % uint64(n)) }
 
-// kinds make inputs of n bytes, each with another weakness of an encoder in mind.
+// kinds make inputs of n bytes, each aimed at another weakness of an encoder.
 var kinds = []struct {
 	name string
 	make func(r *random, n int) []byte
@@ -63,7 +63,7 @@ var kinds = []struct {
 		})
 	}},
 	{"text", text},
-	{"skewed", func(r *random, n int) []byte { // the code for lengths gets too long
+	{"skewed", func(r *random, n int) []byte { // makes the code of the lengths too long
 		return fill(n, func(b []byte) []byte {
 			c := 0
 			for c < 255 && r.below(3) > 0 {
@@ -83,13 +83,13 @@ var kinds = []struct {
 			return append(b, make([]byte, -size&511)...)
 		})
 	}},
-	{"patches", func(r *random, n int) []byte { // text and noise by turns
+	{"patches", func(r *random, n int) []byte { // text and noise alternate
 		return fill(n, func(b []byte) []byte {
 			b = append(b, noise(r, r.below(40000))...)
 			return append(b, text(r, r.below(40000))...)
 		})
 	}},
-	{"poor matches", func(r *random, n int) []byte { // that cost as much as they save
+	{"poor matches", func(r *random, n int) []byte { // matches that cost as much as they save
 		return fill(n, func(b []byte) []byte {
 			b = append(b, noise(r, 6+r.below(30))...)
 			from := max(len(b)-3-r.below(8192), 0)
@@ -102,8 +102,8 @@ var kinds = []struct {
 var sizes = []int{0, 1, 2, 3, 4, 5, 9, 258, 259, 262, 300, 1000, 16382, 16383, 16384, 16385, 32506, 32767, 32768, 32769,
 	65273, 65274, 65275, 65276, 65535, 65536, 65537, 98042, 98043, 98304, 131072, 200000, 700000}
 
-// shortInputs are of up to 150 bytes, and one in which a match of 128 bytes is one
-// byte before a longer one.
+// shortInputs returns inputs of up to 150 bytes, and one with a match of 128 bytes one byte
+// before a longer one.
 func shortInputs() [][]byte {
 	var inputs [][]byte
 	for _, kind := range kinds {

@@ -10,32 +10,32 @@ import (
 	"sync"
 )
 
-// Level 9 of both. It searches however long the last match was: zlib's max_lazy is
-// no less than maxMatch.
+// Level 9 of zlib and zlib-rs. It searches however long the last match was: zlib's max_lazy is
+// at least maxMatch.
 const (
 	maxChain  = 4096 // candidates for a match
-	goodMatch = 32   // after a match of this length a quarter of them
+	goodMatch = 32   // after a match of this length, only a quarter of them
 	niceMatch = 258  // a match of this length ends the search
 )
 
-// tooFar is the greatest distance of a match of minMatch bytes in zlib: behind it
-// three literals are thought to be shorter.
+// tooFar is the greatest distance at which zlib uses a match of minMatch bytes: beyond it,
+// three literals are expected to be shorter.
 const tooFar = 4096
 
 // A variant is what distinguishes the encoders of the zlib family at level 9.
 type variant struct {
-	symbols  int  // of a block, at most
-	hashBits uint // of three bytes
-	insert   int  // bytes ahead that it takes to enter a string
-	tooFar   int  // see there
+	symbols  int  // per block, at most
+	hashBits uint // of the hash of three bytes
+	insert   int  // bytes that must be ahead to insert a string
+	tooFar   int  // as the constant
 
-	// search looks for a match at pos that is longer than longest, first at the
-	// candidate. It returns the longest, never one of more bytes than are ahead;
-	// where that is not longer, where it begins does not matter.
+	// search looks for a match at pos that is longer than longest, beginning with the
+	// candidate. It returns the length and start of the longest, at most the bytes ahead. If
+	// none is longer than longest, start is meaningless.
 	search func(w *window, candidate, longest int) (length, start int)
 }
 
-// A lazyEncoder is the memory of one run: 600 KB.
+// A lazyEncoder holds the memory of one run: 600 KB.
 type lazyEncoder struct {
 	window
 	block
@@ -58,10 +58,10 @@ func (v *variant) encode(w io.Writer, src []byte) error {
 	return e.run(v)
 }
 
-// run takes a match only if none that is longer begins one byte later: so it is
-// always a byte behind pos with its output.
+// run encodes the input. It uses a match only if no longer one begins one byte later, so its
+// output is always one byte behind pos.
 func (e *lazyEncoder) run(v *variant) error {
-	length := minMatch - 1 // of the match at pos; below minMatch there is none
+	length := minMatch - 1 // of the match at pos; less than minMatch: no match
 	pending := false       // the byte before pos is not written yet
 	for {
 		if e.ahead < minAhead {
@@ -89,7 +89,7 @@ func (e *lazyEncoder) run(v *variant) error {
 			e.skip(before - 2)
 			pending, length = false, minMatch-1
 		case pending:
-			// The block ends before pos, not behind the byte there.
+			// The block ends before pos, not after the byte at pos.
 			if e.literal(e.buf[e.pos-1]) {
 				if err := e.end(false); err != nil {
 					return err
@@ -107,12 +107,12 @@ func (e *lazyEncoder) run(v *variant) error {
 		}
 	}
 	if pending {
-		e.literal(e.buf[e.pos-1]) // there is room for one more in a full block
+		e.literal(e.buf[e.pos-1]) // even a full block has room for one more
 	}
 	return e.end(true)
 }
 
-// skip enters the next n strings, but none that reach behind what is ahead, and moves
+// skip inserts the next n strings, except those that reach beyond the bytes ahead, and moves
 // pos to the last.
 func (e *lazyEncoder) skip(n int) {
 	last := min(e.pos+n, e.pos+e.ahead-minMatch)

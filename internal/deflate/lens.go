@@ -8,7 +8,7 @@ import "iter"
 
 // Symbols for repeated code lengths (RFC 1951, section 3.2.7).
 const (
-	repeatLast  = 16 // the one before, 3 to 6 times
+	repeatLast  = 16 // the previous length, 3 to 6 times
 	repeatZero  = 17 // 3 to 10 times
 	repeatZeros = 18 // 11 to 138 times
 )
@@ -16,10 +16,10 @@ const (
 // A lenSymbol is a code length, or how often one is repeated.
 type lenSymbol struct {
 	symbol uint8
-	repeat uint8 // above the least that the symbol stands for
+	repeat uint8 // more than the least that the symbol stands for
 }
 
-// runs gives the lengths of t's codes as they are written.
+// runs returns the lengths of t's codes in the form in which they are written.
 func runs(t *tree) iter.Seq[lenSymbol] {
 	return func(yield func(lenSymbol) bool) {
 		prev, count := -1, 0
@@ -40,8 +40,8 @@ func runs(t *tree) iter.Seq[lenSymbol] {
 	}
 }
 
-// longestRun is after how many equal lengths zlib writes a run: the first of them
-// stands for itself unless it repeats what was before.
+// longestRun returns after how many equal lengths zlib ends a run. The first of them is
+// written by itself unless it repeats the previous length.
 func longestRun(size, prev int) int {
 	switch {
 	case size == 0:
@@ -75,8 +75,8 @@ func writeRun(size, prev, count int, yield func(lenSymbol) bool) bool {
 	return yield(lenSymbol{repeatZeros, uint8(count - 11)})
 }
 
-// buildLens makes the code in which the other two are written, adds to *dynamic what
-// they take in it, and returns how many of its lengths must be written.
+// buildLens makes the code of the lengths of the other two codes, adds to *dynamic the bits of
+// those lengths, and returns how many lengths of its own must be written.
 func (b *block) buildLens(dynamic *int) int {
 	for _, t := range []*tree{&b.lit, &b.dist} {
 		for s := range runs(t) {
@@ -93,7 +93,7 @@ func (b *block) buildLens(dynamic *int) int {
 	return n
 }
 
-// writeLens writes the head of a dynamic block.
+// writeLens writes the header of a dynamic block.
 func (b *block) writeLens(n int) {
 	b.out.bits(uint64(b.lit.last+1-257), 5)
 	b.out.bits(uint64(b.dist.last+1-1), 5)

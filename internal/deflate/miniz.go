@@ -13,22 +13,22 @@ import (
 
 // Level 9 of miniz.
 const (
-	minizLongest = 128      // a match of so many bytes is taken without a look at the next position
-	minizTooFar  = 8 * 1024 // from here on a match of three bytes costs more than it saves
+	minizLongest = 128      // a match of this length is used without looking at the next position
+	minizTooFar  = 8 * 1024 // from this distance on, a match of three bytes costs more than it saves
 )
 
-// A minizParser chooses the symbols: a match waits one position for a longer one
-// there, and gives way to it.
+// A minizParser chooses the symbols: a match waits one position, and is dropped if a longer
+// one begins there.
 type minizParser struct {
 	src    []byte
-	pos    int // everything before it is in a symbol, but for the byte at which waiting begins
+	pos    int // everything before it is in a symbol, except the byte at which waiting begins
 	finder minizFinder
-	// waiting is a match at pos-1, or of length 0 where there is none.
+	// waiting is a match at pos-1; its length is 0 if there is none.
 	waiting minizMatch
 	block   minizBlock
 }
 
-// A minizMatch repeats length bytes from dist bytes before.
+// A minizMatch repeats length bytes from a distance of dist bytes.
 type minizMatch struct{ length, dist int }
 
 var minizParsers = sync.Pool{New: func() any { return new(minizParser) }}
@@ -52,12 +52,11 @@ func encodeMiniz9(w io.Writer, src []byte) error {
 	return p.block.finish(p.raw(), true)
 }
 
-// step finds the longest match at pos, writes what is now certain and moves pos
-// behind it.
+// step finds the longest match at pos, writes what is now certain and advances pos.
 func (p *minizParser) step() {
 	match := p.finder.longest(p.src, p.pos, max(p.waiting.length, minMatch-1))
-	// The second rule loses matches that begin at a multiple of the window: miniz
-	// compares a distance with a place, by mistake.
+	// The second rule loses matches that begin at a multiple of the window: miniz compares a
+	// distance with a position, by mistake.
 	if match.length == minMatch && match.dist >= minizTooFar || match.dist == p.pos%windowSize {
 		match = minizMatch{}
 	}
@@ -84,9 +83,9 @@ func (p *minizParser) step() {
 	p.pos++
 }
 
-// raw is what the block stands for, or nil where it reaches back further than miniz's
-// ring of 32 KiB, which also holds the bytes read ahead. (Such a block is never stored,
-// however little it saves.)
+// raw returns the input of the block, or nil if it extends beyond miniz's ring of 32 KiB,
+// which also has the bytes read ahead. (Such a block is never stored, however little it
+// saves.)
 func (p *minizParser) raw() []byte {
 	ahead := p.finder.ahead - (p.pos - p.finder.pos)
 	if p.pos-p.block.start > windowSize-ahead {

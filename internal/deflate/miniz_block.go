@@ -3,20 +3,20 @@
 package deflate
 
 const (
-	minizCodeBuffer = 64 << 10 // bytes of miniz's buffer of symbols
-	minizOwnCodes   = 48       // bytes from which on a block has codes of its own
-	minizWorthwhile = 31 << 10 // bytes after which a block must have saved something
+	minizCodeBuffer = 64 << 10 // bytes in miniz's buffer of symbols
+	minizOwnCodes   = 48       // bytes of input from which on a block has its own codes
+	minizWorthwhile = 31 << 10 // bytes of input after which a block must have saved something
 )
 
-// A minizBlock collects symbols until it is full and writes them in the way that
-// takes the fewest bytes.
+// A minizBlock collects symbols until it is full and writes them in the form that takes the
+// fewest bytes.
 type minizBlock struct {
 	out     bitWriter
-	start   int // of the bytes that it stands for
-	size    int // of them
-	bytes   int // of its symbols in miniz's buffer, without those that say which are matches
+	start   int // of its input
+	size    int // of its input
+	bytes   int // that its symbols take in miniz's buffer, without the flags of matches
 	symbols []uint32
-	lit     [litCodes]uint16 // how often each occurs
+	lit     [litCodes]uint16 // frequency of each
 	dist    [distCodes]uint16
 }
 
@@ -41,17 +41,17 @@ func (b *minizBlock) match(m minizMatch) {
 	b.dist[codeOfDist(uint32(m.dist-1))]++
 }
 
-// full says whether miniz ends the block: its buffer has no room for more symbols,
-// or what it stands for does not look as if it could be made smaller. Each eight
-// symbols have a byte in the buffer that says which of them are matches.
+// full reports whether miniz ends the block: its buffer has no room for more symbols, or the
+// input seems incompressible. The buffer has a byte of flags for each eight symbols, which
+// marks matches.
 func (b *minizBlock) full() bool {
 	used := b.bytes + 1 + len(b.symbols)/8
 	return used > minizCodeBuffer-8 || b.size > minizWorthwhile && used*115>>7 >= b.size
 }
 
-// finish writes the block and begins the next. The bytes that it stands for are raw,
-// or nil where miniz has lost some of them: then it is not stored. All that is known
-// goes to the writer, whose error is returned.
+// finish writes the block and begins the next. raw is the input of the block, or nil if miniz
+// no longer has all of it; such a block is never stored. finish also flushes, and returns the
+// writer's error.
 func (b *minizBlock) finish(raw []byte, last bool) error {
 	codes := minizFixedCodes
 	if b.size >= minizOwnCodes {
@@ -62,7 +62,7 @@ func (b *minizBlock) finish(raw []byte, last bool) error {
 		final = 1
 	}
 	b.out.bits(final, 1)
-	// Whole bytes are counted, and those bits with them that wait for the first.
+	// miniz counts whole bytes, including the bits that wait for the first one.
 	coded := (int(b.out.n) + codes.cost(b.lit[:], b.dist[:])) / 8
 	if len(raw) > 0 && coded+1 >= len(raw) {
 		b.stored(raw)

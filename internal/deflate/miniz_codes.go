@@ -2,18 +2,18 @@
 
 package deflate
 
-// minizCodes are the Huffman codes of a block: the fixed ones, or its own, whose
-// lengths are then written first.
+// minizCodes are the Huffman codes of a block: the fixed ones, or its own, whose lengths are
+// written before the symbols.
 type minizCodes struct {
 	lit, dist []code
-	runs      []lenSymbol // the lengths of both, or nil
-	lens      []code      // of the symbols of runs
-	written   int         // how many of lens are written
+	runs      []lenSymbol // the lengths of both codes, or nil
+	lens      []code      // the code of runs
+	written   int         // number of lens that are written
 }
 
 var minizFixedCodes = &minizCodes{lit: fixedLit[:litCodes], dist: fixedDist[:]}
 
-// ownCodes makes the codes for symbols that occur so often.
+// ownCodes makes the codes for symbols with these frequencies.
 func ownCodes(lit, dist []uint16) *minizCodes {
 	c := &minizCodes{
 		lit:  trim(huffman(lit, maxBits), literals+1),
@@ -32,7 +32,7 @@ func ownCodes(lit, dist []uint16) *minizCodes {
 	return c
 }
 
-// trim cuts off the codes at the end that do not occur, down to least codes.
+// trim removes unused codes at the end, down to least codes.
 func trim(codes []code, least int) []code {
 	for len(codes) > least && codes[len(codes)-1].len == 0 {
 		codes = codes[:len(codes)-1]
@@ -40,8 +40,8 @@ func trim(codes []code, least int) []code {
 	return codes
 }
 
-// minizRuns returns the symbols in which the lengths are written. A run may extend from
-// the literals into the distances.
+// minizRuns returns the symbols for the lengths of codes. A run may extend from the literals
+// into the distances.
 func minizRuns(codes []code) []lenSymbol {
 	var runs []lenSymbol
 	for from := 0; from < len(codes); {
@@ -59,7 +59,7 @@ func minizRuns(codes []code) []lenSymbol {
 	return runs
 }
 
-// appendRun repeats a length so many times, at most most times a symbol.
+// appendRun repeats a length a number of times, at most most times per symbol.
 func appendRun(runs []lenSymbol, size uint8, times, most int) []lenSymbol {
 	for times > 0 {
 		n := min(times, most)
@@ -80,7 +80,7 @@ func appendRun(runs []lenSymbol, size uint8, times, most int) []lenSymbol {
 	return runs
 }
 
-// cost is how many bits a block of these symbols takes, without the first.
+// cost returns the bits of a block with these symbols, except the first bit.
 func (c *minizCodes) cost(lit, dist []uint16) int {
 	n := 2
 	if c.runs != nil {
@@ -101,7 +101,7 @@ func (c *minizCodes) cost(lit, dist []uint16) int {
 	return n
 }
 
-// write writes the head of a block: its kind and, where they are its own, the codes.
+// write writes the header of a block: its kind and, if they are its own, the codes.
 func (c *minizCodes) write(out *bitWriter) {
 	if c.runs == nil {
 		out.bits(fixedBlock, 2)

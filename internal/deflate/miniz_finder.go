@@ -8,27 +8,26 @@ import (
 )
 
 const (
-	// So many candidates are looked at, for a match longer than one of minizLong bytes
-	// and for others: level 9 has 768 and a fourth of them, in threes.
+	// The candidates that are tried for a match longer than one of minizLong bytes, and for
+	// other matches: level 9 has 768 and a quarter of that, in groups of three.
 	minizLooks     = (768 + 2) / 3 * 3
 	minizLooksLong = (768/4 + 2) / 3 * 3
 	minizLong      = 32
 )
 
-// A minizFinder finds earlier copies of what follows. Its places are positions in 16
-// bits, so that very old ones come up again as if they were near: they are compared
-// like all others.
+// A minizFinder finds earlier copies of the next bytes. Its places are positions in 16 bits,
+// so very old ones come back as if they were near. They are compared like all others.
 type minizFinder struct {
-	pos      int // where longest looked last
-	ahead    int // how many bytes miniz had read then, from pos on
-	inserted int // positions before it are in the chains
+	pos      int // of the last search
+	ahead    int // how many bytes miniz had read then, counted from pos
+	inserted int // the chains have all positions before it
 
-	first [1 << 15]uint16    // by hash, the latest place, or 0
-	prev  [windowSize]uint16 // by place, the one before it of the same hash, or 0
+	first [1 << 15]uint16    // by hash: the latest place, or 0
+	prev  [windowSize]uint16 // by place: the previous place with the same hash, or 0
 }
 
-// longest finds the nearest of the longest matches at pos that are longer than
-// least bytes. Without one its distance is 0 and its length least.
+// longest returns the nearest of the longest matches at pos that are longer than least bytes.
+// If there is none, the distance is 0 and the length is least.
 func (f *minizFinder) longest(src []byte, pos, least int) minizMatch {
 	f.pos, f.ahead = pos, min(len(src)-pos, maxMatch)
 	f.insert(src[:pos+f.ahead])
@@ -42,7 +41,7 @@ func (f *minizFinder) longest(src []byte, pos, least int) minizMatch {
 	}
 	farthest := min(pos, windowSize-f.ahead)
 	head := binary.LittleEndian.Uint16(src[pos:])
-	ends := src[least-1 : pos+f.ahead] // by position, the two bytes in which a longer match there ends
+	ends := src[least-1 : pos+f.ahead] // by position: the two bytes at the end of a match that is longer there
 	end0, end1 := ends[pos], ends[pos+1]
 	prev, place := &f.prev, uint(pos)
 	for ; looks > 0; looks-- {
@@ -54,7 +53,7 @@ func (f *minizFinder) longest(src []byte, pos, least int) minizMatch {
 		if at := pos - dist; ends[at+1] != end1 || ends[at] != end0 {
 			continue
 		}
-		looks -= (looks - 1) % 3 // miniz begins a new three here
+		looks -= (looks - 1) % 3 // miniz begins a new group of three here
 		if dist == 0 {
 			break
 		}
@@ -73,7 +72,7 @@ func (f *minizFinder) longest(src []byte, pos, least int) minizMatch {
 	return best
 }
 
-// insert puts all positions into the chains whose three bytes have been read.
+// insert adds all positions whose three bytes have been read to the chains.
 func (f *minizFinder) insert(read []byte) {
 	for ; f.inserted+minMatch <= len(read); f.inserted++ {
 		at := read[f.inserted:][:minMatch]
@@ -83,7 +82,7 @@ func (f *minizFinder) insert(read []byte) {
 	}
 }
 
-// commonLength is how many bytes are equal at a and at b, which is behind it: most at most.
+// commonLength returns how many bytes at a and b are equal, at most most. b is after a.
 func commonLength(src []byte, a, b, most int) int {
 	n := 0
 	for ; n+8 <= most; n += 8 {

@@ -6,13 +6,13 @@ package deflate
 
 import "slices"
 
-// minizDepth is above the longest code before it is cut: a block has fewer than 2^16
-// symbols, and a code of n bits needs as many as the n-th Fibonacci number.
+// minizDepth exceeds the longest code before it is cut: a block has fewer than 2^16 symbols,
+// and a code of n bits needs at least as many as the n-th Fibonacci number.
 const minizDepth = 32
 
-// huffman makes a code of at most limit bits for symbols that occur so often.
+// huffman makes a code of at most limit bits for symbols with these frequencies.
 func huffman(freq []uint16, limit int) []code {
-	var sorted []uint32 // how often, symbol: the rarest first
+	var sorted []uint32 // frequency and symbol, the rarest first
 	for symbol, n := range freq {
 		if n != 0 {
 			sorted = append(sorted, uint32(n)<<16|uint32(symbol))
@@ -32,8 +32,8 @@ func huffman(freq []uint16, limit int) []code {
 	return codes
 }
 
-// huffmanDepths counts the leaves of Huffman's tree by their depth. Of a leaf and
-// an inner node that weigh the same the leaf goes first: that keeps the tree flat.
+// huffmanDepths counts the leaves of Huffman's tree by their depth. Between a leaf and an
+// inner node of the same weight, the leaf goes first, which keeps the tree flat.
 func huffmanDepths(leaves []uint32) (depths [minizDepth + 1]int) {
 	n := len(leaves)
 	if n < 2 {
@@ -66,8 +66,8 @@ func huffmanDepths(leaves []uint32) (depths [minizDepth + 1]int) {
 	return depths
 }
 
-// limitDepths cuts codes to limit bits. While there are too many of that length, one
-// is taken away and the longest of the shorter ones is split into two.
+// limitDepths cuts codes to limit bits. While there are too many of that length, it removes
+// one and splits the longest of the shorter ones into two.
 func limitDepths(depths [minizDepth + 1]int, limit int) (counts [maxBits + 1]uint16) {
 	used, leaves := 0, 0 // of the 2^limit codes of that length
 	for size, n := range depths {

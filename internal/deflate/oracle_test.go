@@ -18,7 +18,8 @@ var (
 	rounds    = flag.Int("rounds", 0, "rounds of larger inputs that are encoded as by the originals too")
 )
 
-// TestAllAreTheirOriginals is what the rest rests on: "make deep-oracle".
+// TestAllAreTheirOriginals compares each encoder with its original; everything else relies on
+// that. Run it with "make deep-oracle".
 func TestAllAreTheirOriginals(t *testing.T) {
 	if *originals == "" {
 		t.Skip("no -originals: see the target deep-oracle of the Makefile")
@@ -32,7 +33,7 @@ func TestAllAreTheirOriginals(t *testing.T) {
 	}
 }
 
-// pythonZlib is zlib itself: it answers each input with its stream.
+// pythonZlib calls zlib itself and answers each input with its stream.
 const pythonZlib = `
 import struct, sys, zlib
 if "ng" in zlib.ZLIB_RUNTIME_VERSION: sys.exit("this is not zlib but " + zlib.ZLIB_RUNTIME_VERSION)
@@ -54,9 +55,8 @@ func TestZlibIsZlib(t *testing.T) {
 	compare(t, startOracle(t, python, "-c", pythonZlib), Zlib9Mem8, Zlib9Mem9)
 }
 
-// An oracle is a program that encodes with an original: it reads the number of an
-// encoder, four bytes of length and an input, and answers four bytes of length and the
-// stream.
+// An oracle is a program that encodes with an original. It reads the number of an encoder,
+// four bytes of length and the input, and answers with four bytes of length and the stream.
 type oracle struct {
 	in     io.Writer
 	out    *bufio.Reader
@@ -105,11 +105,12 @@ func (o *oracle) encode(t *testing.T, e Encoder, src []byte) []byte {
 	return stream
 }
 
-// slow kinds have so many candidates for each match that level 9 takes seconds a
+// slow are kinds with so many candidates for each match that level 9 takes seconds per
 // megabyte.
 var slow = map[string]bool{"few symbols": true, "period": true, "skewed": true}
 
-// compare encodes inputs of each kind as the oracle does.
+// compare encodes inputs of each kind with the oracle and with the encoders, and compares the
+// streams.
 func compare(t *testing.T, o *oracle, encoders ...Encoder) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {

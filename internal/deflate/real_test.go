@@ -14,7 +14,7 @@ import (
 
 var crates = flag.String("crates", "", "a directory with .crate files, as $CARGO_HOME/registry/cache, whose streams are identified")
 
-// TestRealCrates: each is a stream of one of the encoders.
+// TestRealCrates checks that each crate is a stream of one of the encoders.
 func TestRealCrates(t *testing.T) {
 	if *crates == "" {
 		t.Skip("no -crates")
@@ -47,7 +47,7 @@ func TestRealCrates(t *testing.T) {
 	t.Logf("%v; %.1f MB/s", sum, float64(unpacked)/1e6/took.Seconds())
 }
 
-// unpack gives the tar of a .crate and the raw deflate stream that it came from.
+// unpack returns the tar of a .crate and its raw deflate stream.
 func unpack(t *testing.T, file string) (src, stream []byte) {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -61,7 +61,7 @@ func unpack(t *testing.T, file string) (src, stream []byte) {
 	if src, err = io.ReadAll(z); err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
-	head := 10 // RFC 1952; cargo writes a name and nothing else
+	head := 10 // RFC 1952; of the optional fields, cargo writes only a name
 	if z.Name != "" {
 		head += len(z.Name) + 1
 	}

@@ -1,31 +1,31 @@
-// Finds what longest_match of zlib 1.3.2 (deflate.c) finds, Copyright (C) 1995-2026
-// Jean-loup Gailly and Mark Adler, in the way of longest_match_slow of zlib-ng 2.3.3
-// (match_tpl.h), Copyright (C) 1995-2024 Jean-loup Gailly and Mark Adler. Altered from
-// both; under the zlib licence: see THIRD_PARTY.md.
+// Finds what longest_match of zlib 1.3.2 (deflate.c) finds, Copyright (C) 1995-2026 Jean-loup
+// Gailly and Mark Adler, in the way of longest_match_slow of zlib-ng 2.3.3 (match_tpl.h),
+// Copyright (C) 1995-2024 Jean-loup Gailly and Mark Adler. Altered from both; under the zlib
+// licence: see THIRD_PARTY.md.
 
 package deflate
 
-// A matchSearch goes back through what may be a longer match than longest and leaves
-// none out. zlib does it along the chain of the string at pos. Here, as in zlib-ng, any
-// string in the match may lend its chain: the rarest one's has fewest candidates. at is a
-// position in the chain of the string at pos+offset; the match begins offset before it.
+// A matchSearch goes back through all candidates for a match longer than longest. zlib follows
+// the chain of the string at pos. Here, as in zlib-ng, the search may follow the chain of any
+// string in the match: that of the rarest has the fewest candidates. at is a position in the
+// chain of the string at pos+offset; the match begins offset bytes before it.
 //
-// zlib gives up after some candidates. Whether it would have reached a match found here
-// is known from its rank: how many there are in zlib's chain before it.
+// zlib gives up after some candidates. The rank of a match, the number of candidates before it
+// in zlib's chain, tells whether zlib would have reached it.
 type matchSearch struct {
 	*window
 	longest, start int
 	at, offset     int
-	limit          int // no match begins here or before
+	limit          int // no match begins at or before this position
 
-	// A string behind pos is in no chain yet, so its chain lacks the matches nearer than its
-	// offset. These are taken from the chain of pos first; then the search continues at
+	// A string after pos is in no chain yet, so its chain lacks matches that are nearer than
+	// its offset. The search first takes these from the chain of pos; then it continues at
 	// laterAt with laterOffset, unless that is 0.
 	laterAt, laterOffset int
 
 	first uint16 // rank of the first candidate
-	most  int    // candidates that zlib looks at
-	plain bool   // the search follows the chain of pos, as zlib does
+	most  int    // candidates that zlib tries
+	plain bool   // follow the chain of pos, as zlib does
 }
 
 func (s *matchSearch) run() {
@@ -40,7 +40,7 @@ func (s *matchSearch) run() {
 	nice := min(niceMatch, s.ahead)
 	buf := &s.buf
 	head := load16(buf, s.pos)
-	tail := load16(buf, s.pos+s.longest-1) // what a longer match ends in
+	tail := load16(buf, s.pos+s.longest-1) // the last two bytes of a longer match
 	best := s.at
 	for steps := 0; ; {
 		from := s.at - s.offset
@@ -69,18 +69,18 @@ func (s *matchSearch) run() {
 		}
 		s.at = int(s.prev[s.at&windowMask])
 		if steps++; steps == s.most {
-			// These were not so few. zlib may have given up long ago: do as it does.
+			// There were many candidates. zlib may have given up long ago: do as it does.
 			s.at, s.offset, s.laterOffset, s.plain = best, 0, 0, true
 		}
 	}
 }
 
-// tooLate says that zlib gave up before it came to this candidate of its chain.
+// tooLate reports whether zlib gave up before it came to this candidate of its chain.
 func (s *matchSearch) tooLate(candidate int) bool {
 	return int(s.first-s.rank[candidate&windowMask]) >= s.most
 }
 
-// chooseHead chooses the chain to begin with: the one that goes back farthest at once.
+// chooseHead chooses the first chain: the one whose head is farthest back.
 func (s *matchSearch) chooseHead() {
 	farthest := s.at
 	for i := 1; i <= s.longest-minMatch+1; i++ {
@@ -90,12 +90,12 @@ func (s *matchSearch) chooseHead() {
 	}
 }
 
-// choose chooses the chain to continue with after the match at start: among those of the
-// strings in it and that of the string that ends with the first byte that differs.
+// choose chooses the next chain, after the match at start: among those of the strings in the
+// match and that of the string that ends with the first byte that differs.
 func (s *matchSearch) choose() {
 	s.laterOffset = 0
 	farthest := s.start
-	last := min(s.longest-minMatch, s.pos-s.start) // a string behind pos is in no chain yet
+	last := min(s.longest-minMatch, s.pos-s.start) // a string after pos is in no chain yet
 	for i := 0; i <= last; i++ {
 		at := int(s.prev[(s.start+i)&windowMask])
 		if at-i < farthest {

@@ -20,7 +20,7 @@ const (
 	maxLenBits = 7                               // of a code for the length of a code
 )
 
-// Bits behind each code for a length, a distance and the length of a code.
+// Extra bits of each code for a length, a distance and the length of a code.
 var (
 	lengthExtra = [29]uint8{8: 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0}
 	distExtra   = [30]uint8{4: 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13}
@@ -30,7 +30,7 @@ var (
 // lenOrder is the order in which the lengths of the length codes are written.
 var lenOrder = [lenCodes]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// A code is a bit string as it is written: its first bit is the lowest.
+// A code is a bit string in the order of writing: its first bit is the lowest.
 type code struct {
 	bits uint16
 	len  uint8
@@ -38,7 +38,7 @@ type code struct {
 
 // Tables that follow from those above.
 var (
-	lengthCode [maxMatch - minMatch + 1]uint8 // of a match's length - minMatch
+	lengthCode [maxMatch - minMatch + 1]uint8 // by a match's length - minMatch
 	lengthBase [len(lengthExtra)]uint16       // the least length - minMatch of a code
 	distCode   [512]uint8                     // see codeOfDist
 	distBase   [distCodes]uint16              // the least distance - 1 of a code
@@ -47,7 +47,7 @@ var (
 	fixedDist [distCodes]code
 )
 
-// codeOfDist gives the code of a distance, which is counted from 0.
+// codeOfDist returns the code of a distance, counted from 0.
 func codeOfDist(dist uint32) uint8 {
 	if dist < 256 {
 		return distCode[dist]
@@ -64,8 +64,7 @@ func init() {
 			n++
 		}
 	}
-	// The longest match has a code of its own and could be written with the one
-	// before it too.
+	// The longest match has its own code, although the previous one could express it, too.
 	longest := len(lengthExtra) - 1
 	lengthCode[maxMatch-minMatch], lengthBase[longest] = uint8(longest), maxMatch-minMatch
 	n = 0
@@ -98,8 +97,8 @@ func init() {
 	}
 }
 
-// assignCodes gives each code its bits, from the lengths of all and from how many
-// there are of each length (RFC 1951, section 3.2.2).
+// assignCodes sets the bits of each code, from the lengths of all and from the number of codes
+// of each length (RFC 1951, section 3.2.2).
 func assignCodes(codes []code, counts *[maxBits + 1]uint16) {
 	var next [maxBits + 1]uint16
 	for size := 1; size <= maxBits; size++ {

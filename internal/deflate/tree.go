@@ -6,38 +6,38 @@ package deflate
 
 const maxNodes = 2*litCodes + 1
 
-// A tree is a Huffman code for one alphabet of a block. Its user counts symbols in
-// freq; build makes the code.
+// A tree is a Huffman code for one alphabet of a block. Its user counts symbols in freq; build
+// makes the code.
 type tree struct {
 	alphabet
-	freq  [maxNodes]uint16 // of symbols and, behind them, of the inner nodes
+	freq  [maxNodes]uint16 // of symbols, followed by the inner nodes
 	codes [litCodes]code
 	last  int // the greatest symbol that occurs
 }
 
-// An alphabet is what a tree is built for.
+// An alphabet describes the symbols of a tree.
 type alphabet struct {
 	symbols int
 	fixed   []code  // the fixed code, or nil
-	extra   []uint8 // bits behind each symbol from extraFrom on
+	extra   []uint8 // extra bits of each symbol from first on
 	first   int     // the symbol to which extra[0] belongs
 	maxBits int     // of a code
 }
 
-// A builder is the memory of build: a heap of nodes, least frequent first.
+// A builder holds the memory of build: a heap of nodes, least frequent first.
 type builder struct {
-	heap   [maxNodes]uint16 // from index 1 on
+	heap   [maxNodes]uint16 // used from index 1 on
 	size   int              // of the heap
-	done   [maxNodes]uint16 // nodes taken off the heap, from sorted on, most frequent first
+	done   [maxNodes]uint16 // nodes removed from the heap, from index sorted on, most frequent first
 	sorted int
 	parent [maxNodes]uint16
 	bits   [maxNodes]uint16
 	depth  [maxNodes]uint8
-	counts [maxBits + 1]uint16 // codes of each length
+	counts [maxBits + 1]uint16 // number of codes by length
 }
 
-// build makes the code of t and adds to *dynamic and *fixed what the block's
-// symbols take in bits with it and with the fixed code.
+// build makes the code of t. It adds to *dynamic and *fixed the bits that the block's symbols
+// take with this code and with the fixed code.
 func (b *builder) build(t *tree, dynamic, fixed *int) {
 	b.size, b.sorted, t.last = 0, maxNodes, -1
 	for n := range t.symbols {
@@ -47,7 +47,7 @@ func (b *builder) build(t *tree, dynamic, fixed *int) {
 			t.last = n
 		}
 	}
-	// zlib forces two codes, even where fewer symbols occur; they cost nothing.
+	// zlib forces two codes even if fewer symbols occur; they cost nothing.
 	for b.size < 2 {
 		n := 0
 		if t.last < 2 {
@@ -75,13 +75,13 @@ func (b *builder) push(n int) {
 	b.depth[n] = 0
 }
 
-// less breaks ties by depth, and a tie of both in favour of n: zlib compares so,
-// and which of two equal nodes goes first decides the lengths.
+// less breaks ties by depth, and a tie of both in favour of n, as zlib does: the order of
+// equal nodes decides the lengths.
 func (b *builder) less(t *tree, n, m uint16) bool {
 	return t.freq[n] < t.freq[m] || t.freq[n] == t.freq[m] && b.depth[n] <= b.depth[m]
 }
 
-// sink moves the node at k of the heap down to its place.
+// sink moves the node at k down the heap to its place.
 func (b *builder) sink(t *tree, k int) {
 	v := b.heap[k]
 	for j := 2 * k; j <= b.size; j *= 2 {
@@ -97,7 +97,7 @@ func (b *builder) sink(t *tree, k int) {
 	b.heap[k] = v
 }
 
-// join makes one tree of the heap: the two rarest nodes get a parent until one is
+// join makes one tree of the heap: the two rarest nodes get a parent until only one node is
 // left.
 func (b *builder) join(t *tree) {
 	for node := t.symbols; ; node++ {
@@ -121,7 +121,7 @@ func (b *builder) join(t *tree) {
 	b.done[b.sorted] = b.heap[1]
 }
 
-// measure gives each symbol the length of its code and counts the bits.
+// measure sets the length of each symbol's code and counts the bits.
 func (b *builder) measure(t *tree, dynamic, fixed *int) {
 	b.counts = [maxBits + 1]uint16{}
 	b.bits[b.done[b.sorted]] = 0
@@ -152,9 +152,9 @@ func (b *builder) measure(t *tree, dynamic, fixed *int) {
 	}
 }
 
-// shorten repairs a code in which so many nodes were cut to the greatest length:
-// each time a leaf moves down and takes one of them for a brother. Then the lengths
-// are dealt out again, the longest to the rarest.
+// shorten repairs a code in which tooLong nodes were cut to the greatest length: for each two,
+// a leaf moves down and gets one of them as its sibling. Then it distributes the lengths
+// again, the longest to the rarest.
 func (b *builder) shorten(t *tree, tooLong int, dynamic *int) {
 	for ; tooLong > 0; tooLong -= 2 {
 		size := t.maxBits - 1

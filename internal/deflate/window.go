@@ -8,35 +8,35 @@ const (
 	windowSize = 1 << 15
 	windowMask = windowSize - 1
 
-	// minAhead is how many bytes are kept ahead of the position until the input
-	// ends: a match, and a hash behind it.
+	// minAhead is how many bytes are kept ahead of the position until the input ends: a match
+	// and the hash after it.
 	minAhead = maxMatch + minMatch + 1
 
-	// maxDist is how far back a match begins at most. It is less than deflate
-	// allows: zlib never looks at what sliding may be about to overwrite.
+	// maxDist is the greatest distance of a match. It is less than deflate allows: zlib never
+	// uses what the next slide may overwrite.
 	maxDist = windowSize - minAhead
 )
 
-// A window is where the encoders find matches. It is a copy of a part of the input,
-// as in zlib, not the input itself: where it slides decides which blocks can be
-// stored, and what an old encoder sees behind the end of the input is what an earlier
-// part of it left there. All positions are in buf. Position 0 also means "none".
+// A window is where the encoders find matches. As in zlib, it is a copy of a part of the
+// input, not the input itself: where it slides decides which blocks can be stored, and an old
+// encoder that reads beyond the end of the input sees what an earlier part left there. All
+// positions are in buf. Position 0 also means "none".
 type window struct {
-	rest       []byte // of the input, not in buf yet
+	rest       []byte // input that is not in buf yet
 	buf        [2*windowSize + 8]byte
-	pos        int // of the string to be encoded next
-	ahead      int // bytes of input in buf from pos on
-	blockStart int // of the block that is being collected; negative once it slid away
-	matchStart int // of the last match that was found
+	pos        int // of the next string to encode
+	ahead      int // bytes of input in buf, counted from pos
+	blockStart int // of the current block; negative once it has slid out
+	matchStart int // of the last match
 
 	hashShift uint
 	hashMask  uint32
-	head      [1 << 16]uint16    // the latest position of a hash
-	prev      [windowSize]uint16 // the position before it with the same hash, by position & windowMask
-	rank      [windowSize]uint16 // how many positions have had the same hash, modulo 1<<16
+	head      [1 << 16]uint16    // by hash: the latest position
+	prev      [windowSize]uint16 // by position & windowMask: the previous position with the same hash
+	rank      [windowSize]uint16 // number of earlier positions with the same hash, modulo 1<<16
 }
 
-// begin is as if the window was made just now: nothing of an earlier input is left.
+// begin resets the window, so that nothing of an earlier input is left.
 func (w *window) begin(src []byte, hashBits uint) {
 	w.rest, w.pos, w.ahead, w.blockStart, w.matchStart = src, 0, 0, 0, 0
 	w.hashShift, w.hashMask = (hashBits+minMatch-1)/minMatch, 1<<hashBits-1
@@ -45,8 +45,7 @@ func (w *window) begin(src []byte, hashBits uint) {
 	clear(w.prev[:])
 }
 
-// fill reads as much input as there is room for, after it made room if pos is near
-// the end.
+// fill reads as much input as fits. If pos is near the end, it slides the window first.
 func (w *window) fill() {
 	if w.pos >= windowSize+maxDist {
 		copy(w.buf[:windowSize], w.buf[windowSize:])
@@ -68,15 +67,15 @@ func slide(positions []uint16) {
 	}
 }
 
-// hash is of the three bytes at pos. zlib computes it from the one before, to the
-// same end: three shifts push everything older out.
+// hash returns the hash of the three bytes at pos. zlib computes it from the previous one,
+// with the same result: three shifts push out everything older.
 func (w *window) hash(pos int) uint32 {
 	b := w.buf[pos : pos+3]
 	return ((uint32(b[0])<<w.hashShift^uint32(b[1]))<<w.hashShift ^ uint32(b[2])) & w.hashMask
 }
 
-// insert enters the string at pos and gives the latest one before it of the same
-// hash, or 0.
+// insert inserts the string at pos and returns the latest earlier position with the same hash,
+// or 0.
 func (w *window) insert(pos int) int {
 	h := w.hash(pos) & (1<<16 - 1)
 	latest := w.head[h]
@@ -86,7 +85,7 @@ func (w *window) insert(pos int) int {
 	return int(latest)
 }
 
-// raw gives the bytes from blockStart to pos, or nil where some slid away.
+// raw returns the bytes from blockStart to pos, or nil if some have slid out.
 func (w *window) raw() []byte {
 	if w.blockStart < 0 {
 		return nil

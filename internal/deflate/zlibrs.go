@@ -5,9 +5,9 @@
 
 package deflate
 
-// zlib-rs is as zlib with memLevel 8, which flate2 asks for, but has another search,
-// enters a string only with four bytes ahead and takes matches of three bytes however
-// far back they are.
+// zlib-rs is like zlib with memLevel 8, which flate2 asks for, with three differences: it has
+// another search, inserts a string only with four bytes ahead, and uses matches of three bytes
+// at any distance.
 var (
 	zlibRS    = &variant{symbols: 1<<14 - 1, hashBits: 15, insert: minMatch + 1, tooFar: windowSize, search: offsetMatch}
 	zlibRSOld = &variant{symbols: 1<<14 - 1, hashBits: 15, insert: minMatch + 1, tooFar: windowSize, search: offsetMatchOld}
@@ -18,22 +18,22 @@ func offsetMatch(w *window, candidate, longest int) (length, start int) {
 	return (&offsetSearch{window: w, atEnd: w.ahead}).run(candidate, longest)
 }
 
-// offsetMatchOld is its predecessor: it continues where a match just reaches the end of
-// the input, and then may prefer another one that extends past the end.
+// offsetMatchOld is the search before that. It continues after a match that just reaches the
+// end of the input, and may then prefer one that extends beyond it.
 func offsetMatchOld(w *window, candidate, longest int) (length, start int) {
 	return (&offsetSearch{window: w, atEnd: w.ahead + 1}).run(candidate, longest)
 }
 
-// An offsetSearch follows not only the chain of the string at pos: a longer match
-// holds each of the strings behind pos too, so the chain among theirs that goes
-// back farthest has fewest candidates. A candidate is then one for the string at
-// pos + offset, and the match begins offset before it.
+// An offsetSearch does not only follow the chain of the string at pos. A longer match also
+// contains each string after pos, so the chain that goes back farthest has the fewest
+// candidates. A candidate is then one for the string at pos + offset, and the match begins
+// offset bytes before it.
 type offsetSearch struct {
 	*window
 	atEnd int // a match of this length ends the search
 
 	offset int
-	limit  int // no match begins here or before
+	limit  int // no match begins at or before this position
 }
 
 func (s *offsetSearch) run(candidate, longest int) (length, start int) {
@@ -70,7 +70,7 @@ func (s *offsetSearch) run(candidate, longest int) (length, start int) {
 					if candidate <= s.limit+s.offset {
 						return min(longest, s.ahead), start
 					}
-					continue // this costs none of the chain
+					continue // this does not count as a step of the chain
 				}
 			}
 		}
@@ -86,9 +86,9 @@ func (s *offsetSearch) run(candidate, longest int) (length, start int) {
 	return longest, start
 }
 
-// farthestHead chooses the chain before the first candidate is looked at: the string
-// at pos is entered already, those behind it are not, so their chains begin at the
-// heads. longest bytes from pos on matched a byte earlier; it takes one more.
+// farthestHead chooses the chain before the first candidate is tried. The string at pos is
+// inserted already and those after it are not, so their chains begin at the heads. longest
+// bytes from pos on matched one byte earlier; farthestHead uses one more.
 func (s *offsetSearch) farthestHead(candidate, longest int) int {
 	for i := 1; i <= longest-minMatch+1; i++ {
 		if latest := int(s.head[s.hash(s.pos+i)]); latest < candidate {
@@ -98,9 +98,9 @@ func (s *offsetSearch) farthestHead(candidate, longest int) int {
 	return candidate
 }
 
-// farthest chooses the chain behind a match of n bytes at start: among those of the
-// strings in it and that of the string which ends one byte before it does at pos.
-// (zlib-rs and zlib-ng say that this one ends a byte behind it. It does not; so be it.)
+// farthest chooses the chain after a match of n bytes at start: among those of the strings in
+// the match and that of the string that ends one byte before it does at pos. (zlib-rs and
+// zlib-ng say that this one ends a byte after it. It does not.)
 func (s *offsetSearch) farthest(start, n int) int {
 	candidate := start
 	s.offset = 0
