@@ -20,16 +20,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
-// Two faults are rarer than the others, by so many per mille of their share, so that
-// the run is not over next week: a stall holds a slot until -timeout, and at a
-// Retry-After everybody waits, as upstream wants it.
+// Two faults are rarer than the others, by this many per mille of their share, so that a run
+// does not take days: a stall holds a slot until -timeout, and a Retry-After makes all
+// requests wait, as upstream asks.
 const (
 	stallsPerMille = 10
 	pausesPerMille = 1
 	timeoutSeconds = 3
 )
 
-// faultsOf are the faults that share of all requests meet, each.
+// faultsOf returns the faults. Each hits share of all requests.
 func faultsOf(share float64) []simreg.Fault {
 	faults := []simreg.Fault{
 		{Kind: simreg.StallBody, Share: share * stallsPerMille / 1000},
@@ -50,9 +50,9 @@ func faultsOf(share float64) []simreg.Fault {
 	return faults
 }
 
-// underFaults mirrors n versions in one run while share of all requests meets each
-// fault, and once more, when there is nothing to do. It fails unless everything
-// came, the evidence is settled and the second run asked for nothing.
+// underFaults mirrors n versions in one run while each fault hits share of all requests, and
+// runs again when there is nothing to do. It fails unless everything was mirrored, the
+// evidence is settled and the second run made no request.
 func (b *bencher) underFaults(median int, share float64, extra []string) error {
 	if err := b.build(); err != nil {
 		return err
@@ -122,12 +122,12 @@ func (b *bencher) mirrorFaulty(base, name string, extra []string) (c turns.Cost,
 	return c, c.Add(cmd)
 }
 
-// where says where the mirror is.
+// where returns the flags that say where the mirror is.
 func (b *bencher) where() []string {
 	return []string{"-out", b.path("out"), "-bundles-out", b.path("bundles")}
 }
 
-// mirrorStatus is what "status -json" says.
+// mirrorStatus has fields of the output of "status -json".
 type mirrorStatus struct {
 	Versions   int
 	Quarantine int
@@ -160,8 +160,8 @@ func (b *bencher) passes(name string) (map[int]int, error) {
 	return passes, lines.Err()
 }
 
-// faulty is the process that serves the faults: not this one, whose memory
-// Linux would add to that of the processes which it starts.
+// faulty is the process that serves the faults. It is a separate one, since Linux would count
+// its memory towards the processes that it starts.
 type faulty struct {
 	base  string
 	cmd   *exec.Cmd
@@ -198,11 +198,11 @@ func (b *bencher) startFaulty(median int, share float64) (f *faulty, err error) 
 }
 
 func (f *faulty) stop() {
-	f.cmd.Process.Kill() // it may have ended by itself
+	f.cmd.Process.Kill() // it may have ended already
 	f.cmd.Wait()         // killed
 }
 
-// counts are what the registry has seen and sent so far.
+// counts are totals of what the registry has received and sent.
 type counts struct {
 	Requests int
 	Sent     map[string]int
@@ -230,13 +230,12 @@ func (c counts) print() {
 	}
 }
 
-// serveFaults is that process. Its index goes into a git repository in dir, its
-// crate files are made when they are asked for. Each line that it reads is
-// answered with the counts.
+// serveFaults is the main function of that process. It puts the index into a git repository in
+// dir and makes crate files on request. It answers each line of its input with the counts.
 func serveFaults(dir string, n, median int, share float64) error {
 	reg := simreg.Generate(n, median, 1)
 	b := &bencher{dir: dir}
-	if _, err := os.Stat(b.path("index.git/refs/heads/master")); err != nil { // else made by an earlier run
+	if _, err := os.Stat(b.path("index.git/refs/heads/master")); err != nil { // otherwise an earlier run made it
 		if _, err := reg.CommitIndex(context.Background(), b.path("index.git"), "Generated"); err != nil {
 			return err
 		}

@@ -1,18 +1,18 @@
 //go:build linux
 
-// Bench measures a mirror run against curl on the same files: a generated
-// registry, served from memory by a bare HTTP/1.1 loop in a process of its own.
-// It prints wall time, CPU time and peak memory of all, by turns, and the ratios of
-// their medians: everything into loose files and into bundles, once more when there
-// is nothing new, and one version in a hundred more. All stays on loopback.
+// Bench compares a mirror run with curl on the same files: a generated registry, which another
+// process serves from memory with a bare HTTP/1.1 loop. It prints wall time, CPU time and peak
+// memory of each, measured by turns, and the ratios of their medians. The runs download
+// everything into loose files and into bundles, then nothing new, then one version in a
+// hundred more. All traffic stays on loopback.
 //
 //	go run ./scripts/bench                        # 84,780 crates of 2 KB median
 //	go run ./scripts/bench -n 20000 -median 37000 # fewer, larger
 //	go run ./scripts/bench -n 10000 -latency 50ms -rate 1000 # from afar, at 1 Gbit/s
-//	go run ./scripts/bench -rivals -v110 DIR      # beside panamax, get-all-crates, romt, v1.1.0
+//	go run ./scripts/bench -rivals -v110 DIR      # with panamax, get-all-crates, romt, v1.1.0
 //
-// With -faults it does without curl, and shows what one run comes to if each of a
-// dozen faults hits that part of all requests (faults.go):
+// With -faults it runs without curl. Each of a dozen faults hits the given share of all
+// requests, and it prints how a run fares (faults.go):
 //
 //	go run ./scripts/bench -n 1700000 -faults 1   # percent
 package main
@@ -77,7 +77,7 @@ func run() error {
 	})
 }
 
-// inFolder calls do with dir, or with a temporary folder if that is empty.
+// inFolder calls do with dir, or with a temporary folder if dir is empty.
 func inFolder(dir string, do func(dir string) error) (err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "clonecratesio-bench-"); err != nil {
@@ -95,7 +95,7 @@ type bencher struct {
 
 func (b *bencher) path(name string) string { return filepath.Join(b.dir, name) }
 
-// build makes the program, unless it is given.
+// build builds the program, unless a flag names it.
 func (b *bencher) build() (err error) {
 	if *program != "" {
 		b.program, err = filepath.Abs(*program)

@@ -21,9 +21,9 @@ type rival struct {
 	commands func(s stage, folder string) ([]*exec.Cmd, error)
 }
 
-// besideRivals measures ours and each other program that is here, by turns: everything
-// into an empty folder, nothing new, and one version in a hundred more. All but v1.1.0
-// and get-all-crates, which want a folder, read the index from a git repository.
+// besideRivals measures this program and each rival that is installed, by turns: everything
+// into an empty folder, nothing new, and one version in a hundred more. Rivals read the index
+// from a git repository, except v1.1.0 and get-all-crates, which want a folder.
 func (b *bencher) besideRivals() error {
 	if err := b.prepare(); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (b *bencher) besideRivals() error {
 	return nil
 }
 
-// run runs the commands of r, one after the other, and looks whether all is there.
+// run runs the commands of r in sequence and checks that all files are there.
 func (r rival) run(c *turns.Cost, s stage, folder string) error {
 	commands, err := r.commands(s, folder)
 	if err != nil {
@@ -94,7 +94,7 @@ func countCrates(folder string) (n int, err error) {
 	return n, err
 }
 
-// commit writes a stage, and commits it to the repository of the index.
+// commit writes a stage and commits it to the repository of the index.
 func (b *bencher) commit(at int) (stage, error) {
 	s, err := b.stage(at)
 	if err != nil {
@@ -112,13 +112,13 @@ func (b *bencher) commit(at int) (stage, error) {
 			return s, err
 		}
 	}
-	// Another way may have made the same stage before: then nothing is new in it.
+	// Another way may have made this stage already: then nothing has changed.
 	return s, errors.Join(git("add", "--all"), git("commit", "--quiet", "--allow-empty", "--message", "Update crates"))
 }
 
 func (b *bencher) repository() string { return b.path("index.git") }
 
-// rivals are ours and those that are in PATH, v1.1.0 in the folder of -v110.
+// rivals returns this program and the rivals in PATH, with v1.1.0 from the folder of -v110.
 func (b *bencher) rivals() []rival {
 	all := []rival{{bundled, b.sync("-bundle")}, {loose, b.sync()}}
 	if path, err := exec.LookPath("panamax"); err == nil {
@@ -152,8 +152,8 @@ func (b *bencher) panamax(path string) func(stage, string) ([]*exec.Cmd, error) 
 	}
 }
 
-// getAllCrates runs the program that scripts/rivals/get-all-crates.sh builds, and waits for
-// the disk, as ours does by itself.
+// getAllCrates returns a run of the program that scripts/rivals/get-all-crates.sh builds,
+// followed by a sync of the disk, as our program syncs by itself.
 func (b *bencher) getAllCrates(path string) func(stage, string) ([]*exec.Cmd, error) {
 	return func(s stage, folder string) ([]*exec.Cmd, error) {
 		get := exec.Command(path, "--index", s.index, "--out", filepath.Join(folder, "crates"))

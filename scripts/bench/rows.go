@@ -11,10 +11,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
-// The processor time of curl's that a run takes with -smoke, so short that a third is the start.
+// The processor time of a run relative to curl's, with -smoke: such a short run spends a third
+// of it on starting.
 const seenLoose, seenBundled = 1.60, 1.50
 
-// besideCurl measures ours and curl by turns, and prints what it was.
+// besideCurl measures this program and curl by turns, and prints the results.
 func (b *bencher) besideCurl() error {
 	if err := b.prepare(); err != nil {
 		return err
@@ -47,7 +48,7 @@ func (b *bencher) besideCurl() error {
 
 func (b *bencher) far() bool { return *latency > 0 || *rate > 0 }
 
-// everything is fetched into an empty folder.
+// everything returns the row that downloads everything into an empty folder.
 func (b *bencher) everything(s stage) *turns.Row {
 	row := &turns.Row{Name: fmt.Sprintf("%d versions", s.versions), Per: s.versions, Ways: b.curls(s)}
 	for _, w := range row.Ways {
@@ -64,8 +65,8 @@ func (b *bencher) everything(s stage) *turns.Row {
 	return row
 }
 
-// curls are one way, or, from afar, one for each number of connections: the best of
-// these is what an adaptive limit could have found.
+// curls returns one way, or, from afar, one for each number of connections: the best of them
+// is what an adaptive limit could have found.
 func (b *bencher) curls(s stage) (ways []*turns.Way) {
 	connections := []int{128}
 	if b.far() {
@@ -78,7 +79,7 @@ func (b *bencher) curls(s stage) (ways []*turns.Way) {
 	return ways
 }
 
-// nothingNew is looked for, once more.
+// nothingNew returns the row in which there is nothing to download.
 func (b *bencher) nothingNew(s stage) *turns.Row {
 	return &turns.Row{Name: "nothing new", Per: s.versions, Ways: []*turns.Way{
 		{Name: "cat of the index", Run: turns.Shell(`find "$1" -type f -print0 | xargs -0 -P2 -n 2000 cat >/dev/null`, s.index)},
@@ -87,7 +88,7 @@ func (b *bencher) nothingNew(s stage) *turns.Row {
 	}}
 }
 
-// more is one version in a hundred, another one each time.
+// more returns the row with one version in a hundred more, a new one each time.
 func (b *bencher) more() *turns.Row {
 	row := &turns.Row{Name: "1 % more", Per: b.n / 100}
 	next := func(name string, of func(stage) func(*turns.Cost) error) {

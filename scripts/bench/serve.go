@@ -15,8 +15,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/line"
 )
 
-// startServer starts this program again to serve the tree, behind a slow line if it shall
-// be far away.
+// startServer starts this program again to serve the tree, behind a slow line if -latency or
+// -rate ask for one.
 func (b *bencher) startServer() (stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -51,8 +51,8 @@ func (b *bencher) startServer() (stop func(), err error) {
 	return stop, nil
 }
 
-// serveTree answers GET requests from memory with as little work as can be, so
-// that what is measured is the client.
+// serveTree answers GET requests from memory with as little work as possible, so that the
+// client is what is measured.
 func serveTree(tree string) error {
 	answers := map[string][]byte{}
 	names, err := filepath.Glob(filepath.Join(tree, "*", "*.crate"))
@@ -71,7 +71,7 @@ func serveTree(tree string) error {
 		head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nContent-Length: %d\r\n\r\n", len(data))
 		path := "/" + strings.ReplaceAll(filepath.ToSlash(rel), "+", "%2B")
 		answers[path] = append([]byte(head), data...)
-		if *rivals { // v1.1.0 and romt do not escape a plus
+		if *rivals { // v1.1.0 and romt do not escape the plus sign
 			plain := strings.ReplaceAll(path, "%2B", "+")
 			answers[plain], answers[downloadPath(path)], answers[downloadPath(plain)] = answers[path], answers[path], answers[path]
 		}
@@ -90,7 +90,7 @@ func serveTree(tree string) error {
 	}
 }
 
-// downloadPath is where panamax and v1.1.0 look for /NAME/NAME-VERSION.crate.
+// downloadPath returns the path /NAME/NAME-VERSION.crate at which panamax and v1.1.0 look.
 func downloadPath(path string) string {
 	name, file, _ := strings.Cut(path[1:], "/")
 	return "/" + name + "/" + strings.TrimSuffix(strings.TrimPrefix(file, name+"-"), ".crate") + "/download"

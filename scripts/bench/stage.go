@@ -16,16 +16,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// stage is the index at a time: each has one version in a hundred more than the one
-// before.
+// stage is the index at one time. Each stage has one version in a hundred more than the
+// previous one.
 type stage struct {
 	index    string // its folder
-	list     string // curl's, of what is new
-	versions int    // in all
+	list     string // what is new, for curl
+	versions int    // in total
 }
 
-// prepare builds the program, and makes the files in another process: Linux would add this
-// one's memory to that of the processes which it starts.
+// prepare builds the program and makes the files. It does so in another process, since Linux
+// would count this one's memory towards the processes that it starts.
 func (b *bencher) prepare() error {
 	self, err := os.Executable()
 	if err != nil {
@@ -47,8 +47,8 @@ func makeFiles(dir string) error {
 	return reg.WriteIndex(filepath.Join(dir, "index"))
 }
 
-// stage writes the index at a time: the last versions of a hundred come one after the
-// other, a round that warms up included.
+// stage writes the index at one time. The last versions of each hundred appear one after the
+// other, including one for the round that warms up.
 func (b *bencher) stage(at int) (s stage, err error) {
 	s = stage{index: b.path(fmt.Sprintf("index-%d", at)), list: b.path(fmt.Sprintf("curl-%d.cfg", at))}
 	var list bytes.Buffer
@@ -88,7 +88,7 @@ func (b *bencher) stage(at int) (s stage, err error) {
 	return s, os.WriteFile(s.list, list.Bytes(), 0o600)
 }
 
-// show writes a file of the index, unless there is none yet.
+// show writes an index file, unless it exists.
 func (b *bencher) show(s stage, path string, lines []byte) error {
 	rel, err := filepath.Rel(b.path("index"), path)
 	if err != nil || len(lines) == 0 {
@@ -101,7 +101,7 @@ func (b *bencher) show(s stage, path string, lines []byte) error {
 	return os.WriteFile(to, lines, 0o600)
 }
 
-// ask adds the version of a line to curl's list.
+// ask adds the version of an index line to curl's list.
 func (b *bencher) ask(list *bytes.Buffer, line []byte) error {
 	var entry struct{ Name, Vers string }
 	if err := json.Unmarshal(line, &entry); err != nil {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// tenths returns how many versions a second came in the first tenth of them and in the
-// last, by the times in the manifest of a run.
+// tenths returns the versions per second in the first and the last tenth of a run, by the
+// times in its manifest.
 func (b *bencher) tenths() (first, last float64, err error) {
 	f, err := os.Open(b.path("manifest.jsonl"))
 	if err != nil {

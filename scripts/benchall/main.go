@@ -1,9 +1,8 @@
 //go:build linux
 
-// Benchall runs all benches of scripts, one after the other, and writes what they print
-// into the section of docs/measurements.md that is theirs, each with its command, the load
-// before it, and how long it took. A bench whose programs are not here is left out, and the
-// section says so.
+// Benchall runs all benches of scripts in sequence and writes their output into their section
+// of docs/measurements.md, each with its command, the load before it and its duration. It
+// skips a bench whose programs are not installed, and says so in the section.
 //
 //	go run ./scripts/benchall                            # a quarter of an hour
 //	go run ./scripts/benchall -scale full -index INDEX   # hours
@@ -71,7 +70,7 @@ func run() (err error) {
 	return errors.Join(errs...)
 }
 
-// measure runs a bench, and writes what it says at once: the next one may take hours.
+// measure runs a bench and writes its output at once: the next one may take hours.
 func (b bench) measure(machine, dir string) error {
 	var text bytes.Buffer
 	err := b.run(&text, dir)
@@ -90,7 +89,7 @@ func build(dir string) error {
 	return cmd.Run()
 }
 
-// heading describes the machine and the program.
+// heading returns a description of the machine and the program.
 func heading(dir string) (string, error) {
 	info, err := os.Stat(filepath.Join(dir, "clonecratesio"))
 	if err != nil {
@@ -102,7 +101,7 @@ func heading(dir string) (string, error) {
 		float64(info.Size())/1e6), nil
 }
 
-// said is what a command prints, or "unknown": nothing depends on it.
+// said returns the output of a command, or "unknown" if it fails: nothing depends on it.
 func said(name string, args ...string) string {
 	out, err := exec.Command(name, args...).Output()
 	if err != nil {
@@ -111,15 +110,15 @@ func said(name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// bench is one of them.
+// bench describes a bench.
 type bench struct {
 	title string
 	about string
 	needs string // programs, separated by spaces
-	args  string // by which the reader runs it, too; $DIR is where it works
+	args  string // shown to the reader, too; $DIR is its folder
 }
 
-// run adds to the section what a bench says. An error is in the section, too.
+// run adds the output of a bench, or its error, to the section.
 func (b bench) run(section io.Writer, dir string) error {
 	fmt.Fprintf(section, "\n### %s\n\n", b.title)
 	if b.about != "" {
@@ -153,7 +152,7 @@ func (b bench) run(section io.Writer, dir string) error {
 	return err
 }
 
-// shown is what a bench prints: its tables as they are, all else as text.
+// shown formats the output of a bench: tables as they are, the rest as preformatted text.
 func (b bench) shown(out string) string {
 	if strings.Contains(out, "|---|") {
 		return out
@@ -161,7 +160,7 @@ func (b bench) shown(out string) string {
 	return "```text\n" + out + "```\n"
 }
 
-// benches are all of them, by scale.
+// benches returns all benches, for the chosen scale.
 func benches() []bench {
 	small := *scale == "small"
 	n := func(few, many int) int {

@@ -14,8 +14,8 @@ const (
 	ends     = "<!-- until here -->\n"
 )
 
-// writeSection puts what was measured, by title, into the section of the document. Benches
-// that did not run keep what an earlier run has said of them.
+// writeSection writes results, by title, into the section of the document. Benches that did
+// not run keep their earlier results.
 func writeSection(path, machine string, measured map[string][]byte) error {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// What did not run stays, in the order of the benches; what they do not have is dropped.
+// TestWriteSection checks that results of benches that did not run stay, in the order of the
+// benches, and that results of unknown benches are dropped.
 func TestWriteSection(t *testing.T) {
 	titles := benches()
 	first, second := titles[0].title, titles[1].title

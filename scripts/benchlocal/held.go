@@ -22,16 +22,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/mirrored"
 )
 
-// What a mirror that holds a whole index looks like: a bundle has some 8 GB of crates, and
-// here no bytes, since a run that finds nothing new looks at their sizes alone.
+// The shape of a mirror of a whole index. A bundle would have some 8 GB of crates; here it has
+// no content, since a run that finds nothing new looks only at sizes.
 const (
 	heldInBundle = 45_000
 	heldFrame    = 170_000 // bytes
-	heldAtOnce   = 10_000  // rows written in a transaction
+	heldAtOnce   = 10_000  // rows per transaction
 )
 
-// makeHeld makes two mirrors below dir, "loose" and "bundled", that hold all versions which
-// the index of -index names, with files as long as they should be and nothing in them.
+// makeHeld makes two mirrors below dir, "loose" and "bundled", that store all versions of the
+// index of -index, in files of the right size without content.
 func makeHeld(ctx context.Context, dir string) error {
 	for _, kind := range []string{"bundled", "loose"} {
 		root := filepath.Join(dir, kind)
@@ -80,19 +80,19 @@ func makeHolder(ctx context.Context, root string, bundled bool) (err error) {
 	return h.commit(ctx)
 }
 
-// A holder makes a catalog, and the files that it speaks of.
+// A holder makes a catalog and the files that it names.
 type holder struct {
 	*home.Writer
 	dirs    *home.Dirs
 	bundled bool
 	batch   catalog.Batch
-	number  int // of the bundle that is filled
-	members int // in it
+	number  int // of the current bundle
+	members int // of the current bundle
 }
 
 func (h *holder) hold(ctx context.Context, c *registry.Crate) error {
 	if c.Err != nil {
-		return nil // a blob that the repository lacks
+		return nil // the repository lacks this blob
 	}
 	if len(c.Bad) == 0 {
 		h.batch.Crates = append(h.batch.Crates, catalog.Crate{Path: c.Path, Blob: c.Blob.String(), Yanked: true})
@@ -111,7 +111,7 @@ func (h *holder) hold(ctx context.Context, c *registry.Crate) error {
 	return h.commit(ctx)
 }
 
-// place makes room for a version.
+// place reserves a place for a version.
 func (h *holder) place(id crate.ID) (at store.Placement, size int64, err error) {
 	if !h.bundled {
 		file := filepath.Join(h.dirs.Crates, filepath.FromSlash(id.LoosePath()))
@@ -131,7 +131,7 @@ func (h *holder) place(id crate.ID) (at store.Placement, size int64, err error) 
 	return at, heldFrame, nil
 }
 
-// finishBundle makes the file of the bundle: a hole.
+// finishBundle creates the file of the bundle, as a hole.
 func (h *holder) finishBundle() error {
 	if h.number == 0 {
 		return nil

@@ -1,10 +1,10 @@
 //go:build linux
 
-// Benchlocal measures what asks no network, by turns with what does the least of the same:
-// planning and sidecars beside cat of the index, a run that finds nothing new beside
-// reading the index, verify beside hashing the same bytes on all processors, extract
-// beside tar, and the start of a command beside that of git. It needs git, tar and zstd;
-// -clonecratesio is the program, built.
+// Benchlocal measures commands that use no network, by turns with the least work that could do
+// the same: planning and sidecars with cat of the index, a run that finds nothing new with
+// reading the index, verify with hashing the same bytes on all processors, extract with tar,
+// and the start of a command with that of git. It needs git, tar and zstd; -clonecratesio
+// names the built program.
 //
 //	go build -o /some/where/ ./cmd/clonecratesio
 //	go run ./scripts/benchlocal -clonecratesio /some/where/clonecratesio
@@ -82,7 +82,7 @@ func run() error {
 	})
 }
 
-// inFolder calls do with dir, or with a temporary folder if that is empty.
+// inFolder calls do with dir, or with a temporary folder if dir is empty.
 func inFolder(dir string, do func(dir string) error) (err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "benchlocal-"); err != nil {

@@ -20,13 +20,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/mirrored"
 )
 
-// bench has the folders that are measured.
+// bench has the folders to measure.
 type bench struct{ dir, self string }
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-// prepare makes the mirrors, in another process: Linux would add this one's memory to that
-// of the processes which it starts.
+// prepare makes the mirrors in another process, since Linux would count this one's memory
+// towards the processes that it starts.
 func prepare(dir string) (*bench, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -34,7 +34,7 @@ func prepare(dir string) (*bench, error) {
 	}
 	b := &bench{dir, self}
 	if _, err := os.Stat(b.path("bare")); err == nil {
-		return b, nil // of a run before
+		return b, nil // an earlier run made them
 	}
 	cmd := exec.Command(self, "-make", dir, "-clonecratesio", *program, "-n", strconv.Itoa(*n), "-median", strconv.Itoa(*median))
 	cmd.Stderr = os.Stderr
@@ -79,8 +79,8 @@ func makeMirrors(ctx context.Context, dir string) error {
 	return mirrored.Make(ctx, *program, reg, filepath.Join(dir, "bundled"), "-bundle", "-bundle-mode", "only")
 }
 
-// readAll reads all files below dir on all processors, and hashes them if that is asked for:
-// the least that a program does which looks at each.
+// readAll reads, and optionally hashes, all files below dir on all processors: the least work
+// of a program that checks each of them.
 func readAll(dir string, hash bool) error {
 	var g errgroup.Group
 	g.SetLimit(runtime.NumCPU())

@@ -10,12 +10,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
-// The processor time that a way takes of the first of its row, with the 4,000 versions of
-// "make bench-smoke", where a part of it is the start.
+// The processor time of a way relative to the first one of its row, with the 4,000 versions of
+// "make bench-smoke", which includes the start.
 const (
 	seenPlan     = 3.60
 	seenSidecars = 3.15
-	seenStart    = 15 // of "git version", which takes a millisecond
+	seenStart    = 15 // "git version" takes only a millisecond
 	seenStatus   = 22
 	seenExtract  = 1.95
 )
@@ -30,7 +30,7 @@ const (
 	gitCat = `git -C "$1" ls-tree -r HEAD | cut -d" " -f3 | cut -f1 | git -C "$1" cat-file --batch --buffer >/dev/null`
 )
 
-// ours is a run of the program.
+// ours returns a run of our program.
 func ours(name string, seen float64, args ...string) *turns.Way {
 	return &turns.Way{Name: name, Run: turns.Command(*program, args...), Seen: seen}
 }
@@ -43,12 +43,12 @@ func (b *bench) rows() []*turns.Row {
 	return rows
 }
 
-// ofAllHeld are rows of mirrors that hold all of -index.
+// ofAllHeld returns the rows for mirrors that store all of -index.
 func (b *bench) ofAllHeld() []*turns.Row {
 	again := func(kind, name, index string, more ...string) *turns.Way {
 		args := append([]string{"download"}, mirrored.Flags(b.path("held/"+kind))...)
 		args = append(args, "-crates-base-url", "http://127.0.0.1:9", "-index-dir", index, "-log-level", "error")
-		// Exit 3 reports files that an index lacks.
+		// Exit code 3 reports files that the index lacks.
 		return &turns.Way{Name: name, Run: turns.Shell(`"$@" >/dev/null 2>&1 || [ $? = 3 ]`, append([]string{*program}, append(args, more...)...)...)}
 	}
 	ways := func(first *turns.Way, index string) []*turns.Way {
@@ -64,10 +64,10 @@ func (b *bench) ofAllHeld() []*turns.Row {
 	}
 }
 
-// ofTheIndex are rows for which the files of crates are not needed.
+// ofTheIndex returns the rows that need no crate files.
 func (b *bench) ofTheIndex() []*turns.Row {
 	plan := func(index string) *turns.Way {
-		// Exit 3 reports files that an index lacks.
+		// Exit code 3 reports files that the index lacks.
 		return &turns.Way{Name: "download -dry-run", Seen: seenPlan, Run: turns.Shell(`"$1" download -index-dir "$2" -dry-run -include-yanked -log-level error >/dev/null 2>&1 || [ $? = 3 ]`, *program, index)}
 	}
 	bare, checkout := b.path("bare"), b.path("checkout")
@@ -85,7 +85,7 @@ func (b *bench) ofTheIndex() []*turns.Row {
 	}
 }
 
-// ofAMirror are rows for which they are.
+// ofAMirror returns the rows that need crate files.
 func (b *bench) ofAMirror() []*turns.Row {
 	quiet := []string{"-log-level", "error"}
 	held, plain := fmt.Sprintf("%d held", *n), b.path("plain")
@@ -114,7 +114,8 @@ func (b *bench) ofAMirror() []*turns.Row {
 	}
 }
 
-// starts are of commands that have little to do, so many that they can be told apart.
+// starts returns the row of commands that do almost nothing, repeated until their times can be
+// distinguished.
 func (b *bench) starts() *turns.Row {
 	const times = 20
 	loop := fmt.Sprintf(`for i in $(seq %d); do "$@" >/dev/null || exit; done`, times)

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// unpack writes the files of a repository's HEAD below dir. Those whose blobs it lacks are
-// left out, at which git's own commands would stop.
+// unpack writes the files of a repository's HEAD below dir. It skips files whose blobs are
+// missing, at which git's own commands would stop.
 func unpack(repository, dir string) error {
 	listed, err := exec.Command("git", "-C", repository, "ls-tree", "-r", "HEAD").Output()
 	if err != nil {
@@ -72,6 +72,6 @@ func unpackFile(blobs *bufio.Reader, path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	_, err = blobs.Discard(1) // the newline behind it
+	_, err = blobs.Discard(1) // the newline after it
 	return err
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/line"
 )
 
-// serveFar is the other process: a server of crates, behind a line. It prints its
-// address and its certificate.
+// serveFar is the main function of the other process: it serves crates through a line, and
+// prints its address and its certificate.
 func serveFar() error {
 	all := crates()
 	admit := rate.NewLimiter(rate.Inf, 0)
@@ -55,7 +55,7 @@ func serveFar() error {
 	return nil
 }
 
-// httpClient is a bare one, with as many connections as requests.
+// httpClient returns a plain client with as many connections as requests.
 func httpClient(roots *x509.CertPool, protocol string, n int) *http.Client {
 	p := new(http.Protocols)
 	p.SetHTTP1(protocol == "1")
@@ -68,7 +68,7 @@ func httpClient(roots *x509.CertPool, protocol string, n int) *http.Client {
 
 var errBusy = errors.New("status 429")
 
-// get returns the checksum and the size of what comes.
+// get downloads a URL and returns the checksum and size of the body.
 func get(ctx context.Context, client *http.Client, url string) (sum crate.Checksum, size int64, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -1,16 +1,16 @@
 //go:build unix
 
-// Benchnet measures fetching over a network: crates from a server that is a round
-// trip away, over one line that all connections share, with TLS. Beside the client of
-// this program, whose limiter finds out how many requests at a time are worth it, runs
-// a bare net/http client with a fixed number of them, which hashes what comes, too.
+// Benchnet measures downloads over a network: crates from a server a round trip away, over one
+// line that all connections share, with TLS. It compares the client of this program, whose
+// limiter finds the best number of concurrent requests, with a plain net/http client that uses
+// a fixed number and also hashes what it downloads.
 //
 //	go run ./scripts/benchnet                     # 50 ms, 1 Gbit/s, crates of 4.7 KB
 //	go run ./scripts/benchnet -mean 60000         # so large that the line is full
 //	go run ./scripts/benchnet -budget 800         # a server that says 429 beyond
 //
-// The line is a proxy in another process that holds each byte back (scripts/internal/line): real
-// sockets, no packets that get lost, no congestion window.
+// The line is a proxy in another process that delays each byte (scripts/internal/line). It
+// uses real sockets, but loses no packets and has no congestion window.
 package main
 
 import (
@@ -62,10 +62,10 @@ func main() {
 	}
 }
 
-// files is how many crates there are, over and over again.
+// files is the number of different crates, which are requested again and again.
 const files = 500
 
-// crates makes the bytes of all crates, the same in both processes.
+// crates returns the bytes of all crates, the same in both processes.
 func crates() [][]byte {
 	rnd, noise := rand.New(rand.NewPCG(1, 2)), rand.NewChaCha8([32]byte{1})
 	all := make([][]byte, files)
@@ -78,7 +78,7 @@ func crates() [][]byte {
 
 func idOf(i int) crate.ID { return crate.ID{Name: "c" + strconv.Itoa(i), Version: "1.0.0"} }
 
-// far is the server, in a process of its own.
+// far is the server process.
 type far struct {
 	base  string
 	roots *x509.CertPool
@@ -113,10 +113,10 @@ func start() (f *far, stop func(), err error) {
 
 func (f *far) url(i int) string { return f.base + "/" + strconv.Itoa(i) }
 
-// tally is what a trial has come to.
+// tally is the result of a trial.
 type tally struct {
 	done, bytes, refused atomic.Int64
-	limit                int // at the end, of a limiter
+	limit                int // at the end, if there is a limiter
 }
 
 func compare() error {
@@ -137,7 +137,7 @@ func compare() error {
 	return nil
 }
 
-// measure prints what one trial does in a second, and returns how many crates.
+// measure runs a trial, prints its rates, and returns crates per second.
 func measure(name string, trial func(context.Context, *tally) error) float64 {
 	var t tally
 	ctx, cancel := context.WithTimeout(context.Background(), *duration)
@@ -152,7 +152,7 @@ func measure(name string, trial func(context.Context, *tally) error) float64 {
 	return n / took
 }
 
-// bare fetches with n requests at a time.
+// bare downloads with n concurrent requests.
 func (f *far) bare(ctx context.Context, protocol string, n int, t *tally) error {
 	client := httpClient(f.roots, protocol, n)
 	defer client.CloseIdleConnections()
@@ -172,7 +172,7 @@ func (f *far) bare(ctx context.Context, protocol string, n int, t *tally) error 
 	})
 }
 
-// adaptive fetches as a run of this program does.
+// adaptive downloads as a run of this program does.
 func (f *far) adaptive(ctx context.Context, protocol string, t *tally) error {
 	client, err := upstream.New(upstream.Config{Concurrency: *most, HTTP: protocol, TLS: &tls.Config{RootCAs: f.roots}})
 	if err != nil {
@@ -229,7 +229,7 @@ func cpu() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// load is the load average of the last minute, where the system tells.
+// load returns the load average of the last minute, if the system has one.
 func load() string {
 	data, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

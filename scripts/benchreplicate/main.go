@@ -1,17 +1,17 @@
 //go:build linux
 
-// Benchreplicate compares clonecratesio replicate with curl, on loopback, on the same
-// bytes: serve shows a mirror of one bundle of crates that no compressor shrinks, curl
-// takes the bundle into a file, and replicate makes a verified, durable mirror of it.
-// It needs git and curl; -clonecratesio is the program, built.
+// Benchreplicate compares clonecratesio replicate with curl, on loopback and on the same
+// bytes. Serve offers a mirror of one bundle, whose crates cannot be compressed; curl
+// downloads the bundle to a file, and replicate makes a verified, durable mirror of it. It
+// needs git and curl; -clonecratesio names the built program.
 //
 //	go build -o /some/where/ ./cmd/clonecratesio
 //	go run ./scripts/benchreplicate -clonecratesio /some/where/clonecratesio -dir /dev/shm
 //
-// Rounds go by turns so that what else the machine does hits all alike; the ratios of the
-// medians are what counts. "curl, sync" is curl and then sync of its file, which is what
-// makes it as durable as the mirror; "curl, sync, sha256sum" also reads it once, which is the
-// least that makes it trustworthy.
+// The ways run by turns, so that other load on the machine affects all alike; the ratios of
+// the medians are the result. "curl, sync" is curl followed by sync of its file, which makes
+// it as durable as the mirror; "curl, sync, sha256sum" also reads the file once, the least
+// work that verifies it.
 package main
 
 import (
@@ -76,7 +76,7 @@ func run(ctx context.Context) error {
 
 // mirror makes a mirror with the program.
 func mirror(ctx context.Context, dir string) error {
-	const mean = 1.83 // of a lognormal distribution of simreg's spread, by its median
+	const mean = 1.83 // of a lognormal distribution with simreg's spread, relative to its median
 	reg := simreg.Generate(int(*size*1e9/mean/float64(*median)), *median, 1)
 	index := filepath.Join(dir, "crates.io-index")
 	if _, err := reg.CommitIndex(ctx, index, "Bench"); err != nil {
@@ -91,7 +91,7 @@ func mirror(ctx context.Context, dir string) error {
 		"-bundle", "-bundle-size-gb", "100", "-listen", "")
 }
 
-// serve starts the program on a mirror.
+// serve serves a mirror with the program.
 func serve(dir string) (url string, stop func(), err error) {
 	cmd := exec.Command(*program, "serve", "-mirror", dir, "-listen", "127.0.0.1:0", "-admin-listen", "", "-log-level", "error")
 	cmd.Stderr = os.Stderr

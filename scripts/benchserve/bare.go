@@ -13,14 +13,13 @@ import (
 	"strings"
 )
 
-// bareFolder is the environment variable that makes this program the bare server of a
-// folder.
+// bareFolder is the environment variable that makes this program the bare server of a folder.
 const bareFolder = "BENCHSERVE_BARE"
 
 const bareName = "net/http"
 
-// bare starts a server that does nothing but what net/http does for any: it has all files
-// of a folder in memory, under their paths. What it takes, no handler can save.
+// bare starts a server that does only what net/http does for any server: it has all files of a
+// folder in memory, by path. No handler can be cheaper.
 func bare(root string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -39,7 +38,7 @@ func bare(root string) (*server, error) {
 	return &server{bareName, "http://" + address, cmd}, awaitListener(address)
 }
 
-// serveBare is the bare server.
+// serveBare is the main function of the bare server.
 func serveBare(root string) error {
 	files := map[string]http.HandlerFunc{}
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -62,7 +61,8 @@ func serveBare(root string) error {
 	}))
 }
 
-// constant answers with body, or that the client has it, with as many headers as serve.
+// constant returns a handler that answers with body, or 304, with as many headers as serve
+// sends.
 func constant(body []byte) http.HandlerFunc {
 	etag, kind, length, cache := []string{fmt.Sprintf(`"%x"`, len(body))}, []string{"text/plain"}, []string{strconv.Itoa(len(body))}, []string{"public, max-age=60"}
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -73,6 +73,6 @@ func constant(body []byte) http.HandlerFunc {
 			return
 		}
 		h["Content-Type"], h["Content-Length"] = kind, length
-		_, _ = w.Write(body) // an error is a client that went away
+		_, _ = w.Write(body) // fails if the client has gone
 	}
 }

@@ -18,10 +18,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
-// benchCargo has the real cargo fetch a project's dependencies, with an empty home each
-// time, from each server by turns.
+// benchCargo lets the real cargo fetch a project's dependencies from each server by turns,
+// each time with an empty home.
 func benchCargo(ctx context.Context, dir string) error {
-	reg := simreg.Generate(12**crates, *median, 3) // a version of each crate is a dependency
+	reg := simreg.Generate(12**crates, *median, 3) // one version of each crate is a dependency
 	loose, static := filepath.Join(dir, "loose"), filepath.Join(dir, "static")
 	if err := mirrored.Make(ctx, *program, reg, loose); err != nil {
 		return err
@@ -41,7 +41,7 @@ func benchCargo(ctx context.Context, dir string) error {
 	return nil
 }
 
-// cargoRow measures with TLS, or without.
+// cargoRow returns the row with or without TLS.
 func cargoRow(ctx context.Context, dir, loose, static string, secure bool) (*turns.Row, error) {
 	made := filepath.Join(loose, "crates", ".clonecratesio", "tls")
 	servers, stop, err := cargoServers(ctx, dir, loose, static, made, secure)
@@ -65,12 +65,12 @@ func cargoRow(ctx context.Context, dir, loose, static string, secure bool) (*tur
 			},
 		})
 	}
-	slices.Reverse(row.Ways) // nginx first
+	slices.Reverse(row.Ways) // nginx comes first
 	return row, row.Measure(dir, *rounds)
 }
 
-// cargoServers starts serve and nginx, each behind a line. With TLS, nginx has the
-// certificate that serve has made.
+// cargoServers starts serve and nginx, each behind a line. With TLS, nginx uses the
+// certificate that serve made.
 func cargoServers(ctx context.Context, dir, loose, static, made string, secure bool) (servers []*server, stop func(), err error) {
 	stop = func() {
 		for _, s := range servers {
@@ -120,7 +120,7 @@ func cargoServers(ctx context.Context, dir, loose, static, made string, secure b
 	return servers, stop, export(ctx, loose, static, web.url)
 }
 
-// newest are n crates, by one version each that is not yanked.
+// newest returns one version, which is not yanked, of each of n crates.
 func newest(reg *simreg.Registry, n int) (some []crate.ID) {
 	taken := map[string]bool{}
 	for _, id := range reg.IDs() {
@@ -133,7 +133,7 @@ func newest(reg *simreg.Registry, n int) (some []crate.ID) {
 	return some
 }
 
-// writeProject makes a package that depends on crates.
+// writeProject writes a package that depends on crates.
 func writeProject(dir string, needed []crate.ID) error {
 	var text strings.Builder
 	text.WriteString("[package]\nname = \"project\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\n")
@@ -150,7 +150,7 @@ func writeProject(dir string, needed []crate.ID) error {
 	return os.WriteFile(filepath.Join(dir, "Cargo.toml"), []byte(text.String()), 0o600)
 }
 
-// emptyHome gives cargo a home without anything, and a project without a lock.
+// emptyHome gives cargo an empty home and removes the project's lock file.
 func emptyHome(dir string, s *server, cainfo string) error {
 	home := filepath.Join(dir, "home")
 	for _, old := range []string{home, filepath.Join(dir, "project", "Cargo.lock")} {

@@ -1,23 +1,23 @@
 //go:build linux
 
-// Benchserve compares clonecratesio serve with nginx, both on loopback and by
-// turns, on the same index files and the same crates: nginx has the tree of
-// clonecratesio export, serve has crates loose and in bundles. It needs git,
-// nginx, wrk and openssl; -clonecratesio is the program, built.
+// Benchserve compares clonecratesio serve with nginx, by turns and on loopback, on the same
+// index files and the same crates: nginx has the tree of clonecratesio export, serve has the
+// crates loose and in bundles. It needs git, nginx, wrk and openssl; -clonecratesio names the
+// built program.
 //
 //	go build -o /some/where/ ./cmd/clonecratesio
 //	go run ./scripts/benchserve -clonecratesio /some/where/clonecratesio
 //
-// Each row is one thing to ask for. Its servers are asked by turns, so that what else
-// the machine does hits all alike; medians are printed, and their ratios to nginx's are
-// what counts. Processor time is the server's own, a request: of all figures it depends
-// least on others.
+// Each row is one kind of request. It is sent to each server by turns, so that other load on
+// the machine affects all alike. The medians are printed, and their ratios to nginx's are the
+// result. Processor time is the server's own, per request: of all figures it depends least on
+// other load.
 //
-// A bare server is asked as well, of net/http with all files in memory: what it takes is
-// the least that one of net/http can.
+// A bare net/http server with all files in memory is measured as well: its time is the least
+// that a server of net/http can take.
 //
-// With -cargo N it has the real cargo fetch N crates from each of them instead, over
-// HTTP and over TLS, through a line that takes -latency.
+// With -cargo N, the real cargo fetches N crates from each of them instead, over HTTP and over
+// TLS, through a line with a round trip of -latency.
 package main
 
 import (
@@ -94,9 +94,9 @@ func bench(ctx context.Context, dir string) error {
 
 func guarded() bool { return *smoke || *trial }
 
-// measure asks all servers of all rows by turns.
+// measure measures all servers of all rows by turns.
 func measure(all []*row, dir string) error {
-	for round := range *rounds + 1 { // the first warms up
+	for round := range *rounds + 1 { // the first round warms up
 		for _, r := range all {
 			for _, c := range r.contests {
 				result, err := c.run(dir, r.conns)

@@ -17,7 +17,7 @@ func rateOf(r result) float64        { return r.rate }
 func cpuUsed(r result) time.Duration { return r.cpu }
 func p99Of(r result) time.Duration   { return r.p99 }
 
-// report prints a table in Markdown.
+// report writes a table in Markdown.
 func report(w io.Writer, all []*row) {
 	fmt.Fprintf(w, "%d processors, medians of %d rounds by turns of %s each, %d connections\n\n", runtime.NumCPU(), *rounds, *duration, *conns)
 	fmt.Fprintln(w, "| asked for | server | requests a second | of nginx | CPU a request | of nginx | p99 |")
@@ -34,8 +34,8 @@ func report(w io.Writer, all []*row) {
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// seen is the processor time that a request takes of ours for each that it takes of nginx's,
-// by row and server, with the short rounds of "make bench-smoke".
+// seen is the processor time per request relative to nginx's, by row and server, with the
+// short rounds of "make bench-smoke".
 var seen = map[string]float64{
 	"index 200, loose":     1.1,
 	"index 304, loose":     1.04,
@@ -45,7 +45,7 @@ var seen = map[string]float64{
 	"crate large, bundled": 1.48,
 }
 
-// guard fails if a row has become slow. Rows that seem so are measured again before.
+// guard fails if a row has become slow. It first measures again the rows that seem so.
 func guard(all []*row, dir string) error {
 	judge := func() (verdicts []turns.Verdict) {
 		for _, r := range all {
@@ -62,7 +62,7 @@ func guard(all []*row, dir string) error {
 	return turns.Check(os.Stdout, verdicts, *trial)
 }
 
-// verdicts are of the servers that are guarded.
+// verdicts returns the verdicts on the servers that are guarded.
 func (r *row) verdicts() (all []turns.Verdict) {
 	for _, c := range r.contests[1:] {
 		name := r.name + ", " + c.server.name

@@ -19,7 +19,7 @@ const (
 	big   = "large"
 )
 
-// rig is mirrors, and servers of them.
+// rig is a set of mirrors and their servers.
 type rig struct {
 	dir        string
 	registries map[string]*simreg.Registry // by size
@@ -70,8 +70,8 @@ func (b *rig) stop() {
 	}
 }
 
-// mirrors makes a mirror of loose files, one of bundles, and the tree for nginx, unless
-// they are there.
+// mirrors makes a mirror of loose files, one of bundles, and the tree for nginx, unless they
+// exist.
 func (b *rig) mirrors(ctx context.Context, size string, reg *simreg.Registry) error {
 	if _, err := os.Stat(b.folder(size, "static")); err == nil {
 		return nil

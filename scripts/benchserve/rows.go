@@ -12,24 +12,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// row is one thing to ask for, of nginx and of others.
+// row is one kind of request, to nginx and the other servers.
 type row struct {
 	name     string
 	conns    int
 	contests []*contest // nginx's is the first
 }
 
-// contest is one thing to ask for of one server.
+// contest is one kind of request to one server.
 type contest struct {
 	server  *server
 	asks    []ask
-	results []result // by round
+	results []result // one per round
 }
 
 // ask is a request.
 type ask struct{ path, etag string }
 
-// rows are those that -rows names.
+// rows returns the rows that match -rows.
 func (b *rig) rows() ([]*row, error) {
 	names, err := regexp.Compile(*only)
 	if err != nil {
@@ -41,7 +41,7 @@ func (b *rig) rows() ([]*row, error) {
 		files := b.cratePaths(size)
 		if size == small {
 			index := b.indexPaths(size)
-			some := []*server{of[0], of[1], of[3]} // the index of bundles is the same
+			some := []*server{of[0], of[1], of[3]} // the server of bundles has the same index
 			all = append(all, newRow("index 200", some, index), newRow("index 304", some, index))
 		}
 		all = append(all, newRow("crate "+size, of, files))
@@ -77,8 +77,8 @@ func newRow(name string, servers []*server, paths []string) *row {
 	return r
 }
 
-// addTags asks each server for the entity tags of its files, so that the answers to all
-// later requests are 304.
+// addTags asks each server for the entity tags of its files, so that it answers all later
+// requests with 304.
 func (r *row) addTags() error {
 	for _, c := range r.contests {
 		for i := range c.asks {

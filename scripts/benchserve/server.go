@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// server is one that runs.
+// server is a running server.
 type server struct {
 	name string
 	url  string
 	cmd  *exec.Cmd
 }
 
-// serve starts the program on a mirror.
+// serve starts our program on a mirror.
 func serve(name, dir string, more ...string) (*server, error) {
 	cmd := exec.Command(*program, append([]string{"serve", "-mirror", dir, "-index-dir", filepath.Join(dir, "crates.io-index.git"),
 		"-listen", "127.0.0.1:0", "-admin-listen", "", "-log-level", "error"}, more...)...)
@@ -54,14 +54,14 @@ http {
 }
 `
 
-// nginx starts it on a folder; if secure, with the key pair of benchCargo.
+// nginx starts nginx on a folder; if secure, with the key pair of benchCargo.
 func nginx(root string, secure bool) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	user, tls, scheme := "", "", "http"
-	if os.Geteuid() == 0 { // its workers would change to another user, and read nothing here
+	if os.Geteuid() == 0 { // otherwise its workers change to another user, who cannot read these files
 		user = "user root;"
 	}
 	if secure {
@@ -83,7 +83,7 @@ func nginx(root string, secure bool) (*server, error) {
 	return &server{"nginx", scheme + "://" + address, cmd}, awaitListener(address)
 }
 
-// awaitListener waits until a server that was started listens.
+// awaitListener waits until a server listens.
 func awaitListener(address string) error {
 	for range 500 {
 		if c, err := net.Dial("tcp", address); err == nil {
@@ -111,7 +111,7 @@ func (s *server) stop() {
 	}
 }
 
-// cpu is the processor time that the server and its children have taken.
+// cpu returns the processor time that the server and its children have used.
 func (s *server) cpu() (all time.Duration, err error) {
 	pid := s.cmd.Process.Pid
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
@@ -128,8 +128,8 @@ func (s *server) cpu() (all time.Duration, err error) {
 	return all, nil
 }
 
-// cpuOf sums what the threads of a process have taken, in nanoseconds, where
-// /proc/PID/stat has hundredths of a second.
+// cpuOf adds up the processor time of a process's threads, in nanoseconds; /proc/PID/stat has
+// only hundredths of a second.
 func cpuOf(pid string) (all time.Duration, err error) {
 	threads, err := filepath.Glob("/proc/" + pid + "/task/*/schedstat")
 	if err != nil {

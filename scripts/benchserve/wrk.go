@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// result is one round.
+// result is the result of one round.
 type result struct {
-	rate float64       // requests a second
-	cpu  time.Duration // of the server, a request
+	rate float64       // requests per second
+	cpu  time.Duration // of the server, per request
 	p99  time.Duration
 }
 
-// script has each connection ask for one path after the other.
+// script makes each connection request one path after the other.
 const script = `
 local asks, n = {}, 0
 init = function()
@@ -40,7 +40,7 @@ var (
 	refused = regexp.MustCompile(`Non-2xx or 3xx responses: \d+|Socket errors: .*`)
 )
 
-// run is one round of wrk.
+// run runs wrk for one round.
 func (c *contest) run(dir string, conns int) (r result, err error) {
 	before, err := c.server.cpu()
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *contest) run(dir string, conns int) (r result, err error) {
 	return r, err
 }
 
-// wrk asks for some time, and returns what it prints.
+// wrk runs wrk for some time and returns its output.
 func (c *contest) wrk(dir string, conns int) (string, error) {
 	list, lua := filepath.Join(dir, "asks"), filepath.Join(dir, "asks.lua")
 	var lines strings.Builder

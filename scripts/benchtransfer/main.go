@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command benchtransfer measures a transfer over an air gap: it makes a mirror of made-up
-// versions, carries it to another one, adds one in a hundred, and carries these. For each
-// step it says how long it took, and the most memory that it had.
+// Benchtransfer measures a transfer over an air gap. It makes a mirror of made-up versions,
+// carries it to another mirror, adds one version in a hundred, and carries these. It prints
+// the time and the peak memory of each step.
 //
 //	go run ./scripts/benchtransfer -n 100000 -dir /tmp/bench
 package main
@@ -29,7 +29,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// perCrate is how many versions a crate has, perBundle how many a bundle.
+// perCrate is the number of versions per crate, perBundle the number per bundle.
 const perCrate, perBundle = 10, 100_000
 
 func main() {
@@ -108,7 +108,7 @@ func (b *bench) run(n int) error {
 	return b.step("import once more", "import", "-mirror", b.path("far"), "-from", b.path("part"), "-unsigned")
 }
 
-// again carries what is new a second time.
+// again carries what is new, a second time.
 func (b *bench) again() error {
 	if err := os.RemoveAll(b.path("part")); err != nil {
 		return err
@@ -123,7 +123,7 @@ func (b *bench) again() error {
 	return b.step("import", "import", "-mirror", b.path("far"), "-from", b.path("part"), "-unsigned")
 }
 
-// publish makes versions, and the lines of the crates that they are of.
+// publish adds versions, and the index lines of their crates.
 func (b *bench) publish(versions []version) error {
 	if err := os.MkdirAll(b.path("near/bundles"), 0o755); err != nil {
 		return err
@@ -163,18 +163,18 @@ func (b *bench) publish(versions []version) error {
 	return b.commit(versions)
 }
 
-// A version is one of a crate; both have numbers.
+// A version is identified by the numbers of its crate and of itself.
 type version struct{ crate, minor int }
 
-// id is what it is called: crates are spread over the folders of an index as on crates.io,
-// some in each.
+// id returns the name and version. The names spread the crates over the folders of an index as
+// on crates.io, several in each.
 func (v version) id() crate.ID {
 	n := v.crate * 2654435761 % (1 << 28)
 	name := fmt.Sprintf("%c%c%c%c-%07x", 'a'+n%26, 'a'+n/26%26, 'a'+n/676%5, 'a'+n/3380%5, n)
 	return crate.ID{Name: name, Version: fmt.Sprintf("1.%d.0", v.minor)}
 }
 
-// commit writes the files of the crates that have these versions.
+// commit writes the index files of the crates that have these versions.
 func (b *bench) commit(versions []version) error {
 	cmd := exec.Command("git", "--git-dir", b.path("near/crates.io-index"), "fast-import", "--quiet", "--force")
 	cmd.Stderr = os.Stderr
@@ -208,7 +208,7 @@ func (b *bench) commit(versions []version) error {
 	return cmd.Wait()
 }
 
-// lines are all of a crate.
+// lines returns all index lines of a crate.
 func (b *bench) lines(of int) string {
 	var text strings.Builder
 	for v := (version{of, 0}); ; v.minor++ {
@@ -231,7 +231,7 @@ func (b *bench) git(args ...string) error {
 	return cmd.Run()
 }
 
-// step runs the program, and says what it took.
+// step runs the program and prints its time and memory.
 func (b *bench) step(name string, args ...string) error {
 	cmd := exec.Command(b.program, append(args, "-log-level", "error")...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -246,12 +246,12 @@ func (b *bench) step(name string, args ...string) error {
 	took := time.Since(begun)
 	close(done)
 	most := <-memory
-	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime() // of what it has run, too
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime() // including the processes that it ran
 	fmt.Printf("%-20s %8.1f s, %8.1f s of processors, %d MiB, git %d MiB\n", name, took.Seconds(), cpu.Seconds(), most[0]>>10, most[1]>>10)
 	return err
 }
 
-// watch returns the most memory that a process had, and those that it has run, in KiB each.
+// watch returns the peak memory of a process, and of the processes that it ran, in KiB each.
 func watch(pid int, done <-chan struct{}) (most [2]int64) {
 	for {
 		select {
@@ -272,7 +272,7 @@ func watch(pid int, done <-chan struct{}) (most [2]int64) {
 	}
 }
 
-// peak is the most memory that a process had, in KiB; 0: it has ended.
+// peak returns the peak memory of a process in KiB, or 0 if it has ended.
 func peak(pid int) int64 {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	_, after, _ := strings.Cut(string(text), "VmHWM:")

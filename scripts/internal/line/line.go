@@ -1,5 +1,5 @@
-// Package line is a network between clients and a server on one machine: it takes a time
-// there and back, and carries so many bytes a second in all.
+// Package line simulates a network between clients and a server on one machine, with a
+// round-trip time and a bandwidth that all connections share.
 package line
 
 import (
@@ -8,25 +8,24 @@ import (
 	"time"
 )
 
-// A Line listens on loopback. What it accepts it carries to a server.
+// A Line listens on loopback and forwards each connection to a server.
 type Line struct {
 	net.Listener
 	roundTrip time.Duration
-	rate      float64 // bytes a second from the server, of all connections; 0: any
+	rate      float64 // bytes per second from the server, all connections together; 0: unlimited
 
 	mu   sync.Mutex
-	free time.Time // when it has carried what it was given
+	free time.Time // when everything sent so far has passed
 }
 
-// New opens a line that takes roundTrip there and back. It carries bytesPerSecond from the
-// server; 0: any.
+// New opens a line with this round-trip time. It carries at most bytesPerSecond from the
+// server; 0: unlimited.
 func New(roundTrip time.Duration, bytesPerSecond float64) (*Line, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	return &Line{Listener: l, roundTrip: roundTrip, rate: bytesPerSecond}, err
 }
 
-// CarryTo accepts connections, and connects each with the server at to, until the line is
-// closed.
+// CarryTo accepts connections and forwards each to the server at to, until the line is closed.
 func (l *Line) CarryTo(to string) {
 	for {
 		near, err := l.Accept()
@@ -34,7 +33,7 @@ func (l *Line) CarryTo(to string) {
 			return
 		}
 		go func() {
-			time.Sleep(l.roundTrip) // of the handshake
+			time.Sleep(l.roundTrip) // the handshake
 			far, err := net.Dial("tcp", to)
 			if err != nil {
 				near.Close()
@@ -46,7 +45,7 @@ func (l *Line) CarryTo(to string) {
 	}
 }
 
-// arrives is when n bytes do that the server sends now: after those of before.
+// arrives returns when n bytes arrive that the server sends now: after all earlier ones.
 func (l *Line) arrives(n int) time.Time {
 	now := time.Now()
 	if l.rate == 0 {
@@ -61,13 +60,13 @@ func (l *Line) arrives(n int) time.Time {
 	return l.free.Add(l.roundTrip / 2)
 }
 
-// piece is bytes that arrive at a time.
+// piece is some bytes and the time at which they arrive.
 type piece struct {
 	data []byte
 	at   time.Time
 }
 
-// carry hands on what comes when it arrives.
+// carry forwards bytes at the time when they arrive.
 func carry(to, from net.Conn, arrives func(n int) time.Time) {
 	line := make(chan piece, 1<<10)
 	go func() {
@@ -90,6 +89,6 @@ func carry(to, from net.Conn, arrives func(n int) time.Time) {
 		}
 	}
 	to.Close()
-	for range line { // until the other side has ended
+	for range line { // drain until the other side has ended
 	}
 }

@@ -1,5 +1,4 @@
-// Package mirrored makes mirrors of simulated registries with the program, for others to
-// measure.
+// Package mirrored makes mirrors of simulated registries with the program, for benches.
 package mirrored
 
 import (
@@ -11,11 +10,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// Index is the bare repository of the index in a mirror that Make has made.
+// Index is the name of the bare repository of the index in a mirror that Make made.
 const Index = "crates.io-index.git"
 
-// Make makes a mirror of all of reg in dir, with more flags for the download if there are
-// any.
+// Make mirrors all of reg into dir, passing the flags in more to the download.
 func Make(ctx context.Context, program string, reg *simreg.Registry, dir string, more ...string) error {
 	if _, err := reg.CommitIndex(ctx, filepath.Join(dir, Index), "Bench"); err != nil {
 		return err
@@ -33,7 +31,7 @@ func Make(ctx context.Context, program string, reg *simreg.Registry, dir string,
 	return nil
 }
 
-// Flags are those with which "download" runs on such a mirror.
+// Flags returns the flags with which "download" runs on such a mirror.
 func Flags(dir string) []string {
 	return []string{
 		"-index-dir", filepath.Join(dir, Index), "-out", filepath.Join(dir, "crates"),

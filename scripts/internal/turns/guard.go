@@ -10,19 +10,20 @@ import (
 	"time"
 )
 
-// Slack is how many times the processor time that was seen a way may take. What is seen on a
-// quiet machine is up to a quarter more on a busy one; a program that takes half as much again
-// is above it on both.
+// Slack is the factor by which the processor time of a way may exceed what was seen. A busy
+// machine adds up to a quarter to what a quiet one measures; a program that takes half as much
+// again exceeds the limit on both.
 const Slack = 1.35
 
-// A Verdict is what a way takes of its rival's processor time, and the most that it may.
+// A Verdict is the processor time of a way relative to its rival, and the most that is
+// allowed.
 type Verdict struct {
 	Name         string
 	Ratio, Limit float64
 }
 
-// Judge compares ours with its rival's in the same rounds: the median of the rounds'
-// ratios. What else the machine does hits both of a round alike, and a round that it hits
+// Judge compares ours with its rival in the same rounds: it takes the median of the rounds'
+// ratios. Other load on the machine affects both of a round alike, and a round that it affects
 // unevenly is not the median.
 func Judge(name string, ours, rival []time.Duration, seen float64) Verdict {
 	ratios := make([]float64, len(ours))
@@ -34,8 +35,8 @@ func Judge(name string, ours, rival []time.Duration, seen float64) Verdict {
 
 func (v Verdict) slow() bool { return v.Ratio > v.Limit }
 
-// Check prints all verdicts, and fails with those that are slow, or, in a trial with a
-// program that was made slower, with those that are not.
+// Check prints all verdicts. It fails if any is slow, or, in a trial with a program that was
+// made slower, if any is not.
 func Check(out io.Writer, all []Verdict, trial bool) error {
 	var errs []error
 	for _, v := range all {
@@ -53,8 +54,8 @@ func Check(out io.Writer, all []Verdict, trial bool) error {
 	return errors.Join(errs...)
 }
 
-// Settle returns what judge does. While some of that is slow, it has again measure more rounds
-// before, two times at most.
+// Settle returns the verdicts of judge. As long as any of them is slow, it calls again to
+// measure more rounds, at most twice.
 func Settle(judge func() []Verdict, again func() error) ([]Verdict, error) {
 	for range 2 {
 		all := judge()
@@ -68,10 +69,10 @@ func Settle(judge func() []Verdict, again func() error) ([]Verdict, error) {
 	return judge(), nil
 }
 
-// AnySlow is whether a way takes more than it may.
+// AnySlow reports whether a way takes more than is allowed.
 func AnySlow(all []Verdict) bool { return slices.ContainsFunc(all, Verdict.slow) }
 
-// Guard fails as Check does. Rows in which a way is slow are measured again before.
+// Guard fails as Check does. It first measures again the rows in which a way is slow.
 func Guard(out io.Writer, rows []*Row, dir string, rounds int, trial bool) error {
 	judge := func() (all []Verdict) {
 		for _, r := range rows {
@@ -95,7 +96,7 @@ func Guard(out io.Writer, rows []*Row, dir string, rounds int, trial bool) error
 	return Check(out, all, trial)
 }
 
-// verdicts are of the ways that are guarded.
+// verdicts returns the verdicts on the ways that are guarded.
 func (r *Row) verdicts() (all []Verdict) {
 	for _, w := range r.Ways[1:] {
 		if w.Seen > 0 {

@@ -17,8 +17,8 @@ func times(ms ...int) (all []time.Duration) {
 	return all
 }
 
-// What has become slower by half is found in the noise of a busy machine, and that noise
-// alone is not taken for it.
+// TestJudge checks that a way that has become slower by half is found despite the noise of a
+// busy machine, and that noise alone is not.
 func TestJudge(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
@@ -47,7 +47,7 @@ func TestCheck(t *testing.T) {
 	well, slow := Verdict{"a, ours", 2, 2.7}, Verdict{"b, ours", 3, 2.7}
 	for _, tt := range []struct {
 		all         []Verdict
-		smoke, made string // what is said of a run, and of a trial
+		smoke, made string // the expected output of a run, and of a trial
 	}{
 		{[]Verdict{well}, "", "a, ours: 2.00 of its rival's processor time, not found to be more than 2.70"},
 		{[]Verdict{slow}, "b, ours: 3.00 of its rival's processor time, 2.70 at most", ""},
@@ -70,7 +70,8 @@ func text(err error) string {
 	return err.Error()
 }
 
-// A row that seems slow is measured again, with what was measured before, and only then judged.
+// TestSettle checks that a row that seems slow is measured again, and judged with all its
+// rounds.
 func TestSettle(t *testing.T) {
 	slow, well := []Verdict{{"a", 3, 2}, {"b", 1, 2}}, []Verdict{{"a", 1, 2}, {"b", 1, 2}}
 	for _, tt := range []struct {
@@ -94,7 +95,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// Guard measures the rows that seem slow again, and those alone.
+// TestGuard checks that the rows that seem slow are measured again, and only those.
 func TestGuard(t *testing.T) {
 	took := func(ms time.Duration) func(*Cost) error {
 		return func(c *Cost) error { c.CPU = ms * time.Millisecond; return nil }
@@ -102,7 +103,7 @@ func TestGuard(t *testing.T) {
 	slow := &Row{Name: "slow", Ways: []*Way{{Name: "theirs", Run: took(10)}, {Name: "ours", Run: took(30), Seen: 2}, {Name: "any", Run: took(90)}}}
 	well := &Row{Name: "well", Ways: []*Way{{Name: "theirs", Run: took(10)}, {Name: "ours", Run: took(10), Seen: 1}}}
 	rows := []*Row{slow, well}
-	dir := "/proc" // which has nothing to write
+	dir := "/proc" // a file system with nothing to write
 	for _, r := range rows {
 		if err := r.Measure(dir, 1); err != nil {
 			t.Fatal(err)

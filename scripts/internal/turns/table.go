@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Table prints rows in Markdown.
+// Table writes rows as a Markdown table.
 func Table(out io.Writer, rows []*Row) {
 	per := slices.ContainsFunc(rows, func(r *Row) bool { return r.Per > 0 })
 	columns := []string{"", "", "wall, lowest to highest", "of the first", "CPU", "of the first", "peak memory"}
@@ -48,7 +48,7 @@ func (w *Way) walls() string {
 
 func byWall(a, b Cost) int { return int(a.Wall - b.Wall) }
 
-// seconds has milliseconds where there are no ten of the others.
+// seconds formats a duration, with milliseconds if it is below ten seconds.
 func seconds(d time.Duration) string {
 	if d < 10*time.Second {
 		return fmt.Sprintf("%.3f s", d.Seconds())
@@ -56,8 +56,8 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// memory is the peak, or what it is below: Linux counts to a process what had the one that
-// started it, which is this one.
+// memory formats the peak, or an upper bound of it: Linux counts the memory of the parent
+// process, which is this one, as the child's.
 func (w *Way) memory() string {
 	most := Median(w.costs, peak)
 	var own syscall.Rusage

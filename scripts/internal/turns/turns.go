@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package turns compares ways of doing one thing: it runs them by turns, so that what
-// else the machine does hits all alike, and prints what each has cost and the ratios of
-// the medians, which are what counts.
+// Package turns compares ways of doing one thing. It runs them by turns, so that other load on
+// the machine affects all alike, and prints their costs and the ratios of the medians, which
+// are the result.
 package turns
 
 import (
@@ -15,34 +15,34 @@ import (
 	"time"
 )
 
-// A Row is one thing to do. The ratios are to its first way.
+// A Row is one thing to do. Its ratios are relative to its first way.
 type Row struct {
 	Name string
 	Ways []*Way
-	Per  int // things done in a run, for the processor time of one; 0: it is not printed
+	Per  int // things done per run, to print the processor time of one; 0: do not print it
 }
 
 // A Way is one way of doing it.
 type Way struct {
 	Name    string
-	Prepare func() error      // before each run, not measured; nil: nothing
+	Prepare func() error      // called before each run, not measured; nil: nothing
 	Run     func(*Cost) error // adds the commands that it runs
 
-	// Seen is the processor time that it took for each second of the first way's when that was
-	// last measured, by which Guard judges. 0: it is not guarded.
+	// Seen is the processor time relative to the first way's when it was last measured, by
+	// which Guard judges. If 0, the way is not guarded.
 	Seen float64
 
 	costs []Cost
 }
 
-// Cost is what one run has taken.
+// Cost is the cost of one run.
 type Cost struct {
 	Wall time.Duration
-	CPU  time.Duration // user and system, of all commands and of what they have waited for
-	Peak int64         // of the largest process, bytes
+	CPU  time.Duration // user and system, of all commands and the processes that they waited for
+	Peak int64         // of the largest process, in bytes
 }
 
-// Command returns a run of one command, made for each call.
+// Command returns a run of one command, which is made again for each call.
 func Command(name string, args ...string) func(*Cost) error {
 	return func(c *Cost) error { return c.Add(exec.Command(name, args...)) }
 }
@@ -52,8 +52,8 @@ func Shell(line string, args ...string) func(*Cost) error {
 	return Command("sh", append([]string{"-c", line, "sh"}, args...)...)
 }
 
-// Add runs cmd, and adds what it has taken, whether it failed or not. An error has what
-// the command wrote to its standard error, unless that goes elsewhere.
+// Add runs cmd and adds its cost, even if it fails. An error contains what the command wrote
+// to standard error, unless that is redirected.
 func (c *Cost) Add(cmd *exec.Cmd) error {
 	var stderr bytes.Buffer
 	if cmd.Stderr == nil {
@@ -74,10 +74,9 @@ func (c *Cost) Add(cmd *exec.Cmd) error {
 	return err
 }
 
-// Measure runs all ways by turns, so many times each. The run before them, which warms up,
-// is not counted. Every second round goes backwards: what one way leaves to the disk is not
-// always the same one's to wait for. Before each run the file system of dir is asked to
-// write what others have left there.
+// Measure runs all ways by turns, the given number of rounds. A first round, which warms up,
+// does not count. Every second round goes backwards, so that the same way does not always wait
+// for what another left to the disk. Before each run it syncs the file system of dir.
 func (r *Row) Measure(dir string, rounds int) error {
 	for round := range rounds + 1 {
 		ways := slices.Clone(r.Ways)
@@ -117,7 +116,7 @@ func (w *Way) ratio(of *Way, what func(Cost) time.Duration) float64 {
 	return Median(w.costs, what).Seconds() / Median(of.costs, what).Seconds()
 }
 
-// Median is that of what of returns, of an odd number of values.
+// Median returns the median of the values that of returns. Their number must be odd.
 func Median[C any, T cmp.Ordered](costs []C, of func(C) T) T {
 	values := make([]T, len(costs))
 	for i, c := range costs {

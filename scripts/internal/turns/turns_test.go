@@ -34,7 +34,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// A burner is this test once more, which takes processor time and memory.
+// A burner is this test binary again; it takes processor time and memory.
 func TestMain(m *testing.M) {
 	if os.Getenv("TURNS_BURNS") != "" {
 		for began := time.Now(); time.Since(began) < 50*time.Millisecond; {
