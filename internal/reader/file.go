@@ -97,6 +97,10 @@ func (v *View) OpenBytes(ctx context.Context, key crate.Key) (*File, error) {
 	return v.openRow(ctx, row)
 }
 
+// mostMoves is how often a version may be moved while one reader opens it. Each move takes
+// a run of its own, so the second is already rare.
+const mostMoves = 4
+
 // openRow opens a version where its row says that it is, or where the catalog says now, if
 // a run has moved or removed it since.
 func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error) {
@@ -104,18 +108,19 @@ func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error)
 		return f, nil
 	}
 	f, bad, err := v.copies.open(ctx, row)
-	if len(bad) == 0 {
-		return f, err
-	}
-	now, errNow := v.bytesRow(ctx, row.Key())
-	if f == nil && errors.Is(errNow, fs.ErrNotExist) {
-		return nil, errNow
-	}
-	if moved := errNow == nil && now.Placement != row.Placement; moved {
+	for moves := 0; len(bad) > 0 && moves < mostMoves; moves++ {
+		now, errNow := v.bytesRow(ctx, row.Key())
+		if f == nil && errors.Is(errNow, fs.ErrNotExist) {
+			return nil, errNow
+		}
+		if errNow != nil || now.Placement == row.Placement {
+			break
+		}
 		if f != nil {
 			return f, nil // if something is wrong there now, the next reader finds it
 		}
-		f, bad, err = v.copies.open(ctx, now)
+		row = now
+		f, bad, err = v.copies.open(ctx, row)
 	}
 	v.copies.tell(row, bad)
 	return f, err
