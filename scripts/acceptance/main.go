@@ -1,13 +1,12 @@
-// Acceptance is ten trials that a mirror of crates.io must pass; v1.1.0 was seen to fail
-// each of them. They run the programs as an operator does, against a simulated registry
-// on the loopback interface, and look at what is left with other means than the
-// programs'.
+// Acceptance runs ten trials that a mirror of crates.io must pass; v1.1.0 fails each of them.
+// The trials run the programs as an operator does, against a simulated registry on the
+// loopback interface, and check the results by other means than the programs'.
 //
 //	go run ./scripts/acceptance            # this project; or: make acceptance
 //	go run ./scripts/acceptance -bin DIR   # another build, with download-crates and extract-bundles in DIR
 //
-// The third trial cuts the power of a file system and needs root on Linux; where
-// that is not to be had it says that it is left out.
+// The third trial cuts the power of a file system and needs root on Linux; elsewhere it is
+// skipped with a message.
 package main
 
 import (
@@ -21,7 +20,7 @@ import (
 	"time"
 )
 
-// A trial returns what is wrong, errLeftOut if it cannot be made here.
+// A trial returns what is wrong, or errLeftOut if it cannot run here.
 type trial struct {
 	what string
 	run  func(w *world) error

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// goingDown is FS_IOC_GOINGDOWN, which cuts a file system off from its disk; 1
-// lets the journal be written but no more data.
+// goingDown is FS_IOC_GOINGDOWN, which disconnects a file system from its disk; with 1 it
+// still writes its journal, but no more data.
 const (
 	goingDown  = 0x8004587d
 	flushedLog = 1

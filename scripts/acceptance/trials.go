@@ -112,8 +112,8 @@ func errorPage(w *world) error {
 	return nil
 }
 
-// signals stops a run that makes bundles, each time with what was recorded
-// still to be there when the next run is done, and not fetched again.
+// signals stops a run that makes bundles, several times. What was recorded must still exist
+// when the next run is done, and must not be downloaded again.
 func signals(w *world) error {
 	w.bundled = true
 	if err := w.serve(small(300, 2000)); err != nil {
@@ -129,7 +129,7 @@ func signals(w *world) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		w.settled(ctx, before+90)
 		cancel()
-		time.Sleep(1200 * time.Millisecond) // so that something was recorded
+		time.Sleep(1200 * time.Millisecond) // until something was recorded
 		cmd.Process.Signal(signal)
 		cmd.Wait()
 		ids, err := w.recorded()
@@ -188,8 +188,8 @@ func allFail(w *world) error {
 	return nil
 }
 
-// hostileIndex offers crates whose names and versions are paths, all of them
-// with bytes that have the checksum of their line.
+// hostileIndex serves crates whose names and versions are paths, with bytes that match the
+// checksums of their lines.
 func hostileIndex(w *world) error {
 	body := []byte("not a crate, but what its line promises")
 	var lines strings.Builder
@@ -216,7 +216,7 @@ func hostileIndex(w *world) error {
 	if err != nil {
 		return err
 	}
-	out := filepath.Join("a", "b", "out") // paths could lead to what is above it
+	out := filepath.Join("a", "b", "out") // paths could lead to the folders above it
 	got, err := code(w.download("-out", out, "-retries", "1", "-retry-base", "10ms"))
 	if err != nil {
 		return err
@@ -237,8 +237,8 @@ func hostileIndex(w *world) error {
 	return nil
 }
 
-// stalls lets one answer stop in the middle, once; and opens connections to the
-// metrics port that say nothing.
+// stalls makes one answer stop in the middle, once, and opens silent connections to the
+// metrics port.
 func stalls(w *world) error {
 	if err := w.serve(small(20, 2000)); err != nil {
 		return err
@@ -278,12 +278,12 @@ func stalls(w *world) error {
 	return err
 }
 
-// slowClients opens n connections that send half of a request.
+// slowClients opens n connections that send half a request.
 func slowClients(addr string, n int) (open []net.Conn) {
 	for end := time.Now().Add(5 * time.Second); len(open) < n && time.Now().Before(end); {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
-			time.Sleep(20 * time.Millisecond) // it does not listen yet
+			time.Sleep(20 * time.Millisecond) // it is not listening yet
 			continue
 		}
 		fmt.Fprintf(c, "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow:")

@@ -22,16 +22,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// world is what one trial works with: a folder, and a registry.
+// world is the environment of one trial: a folder and a registry.
 type world struct {
 	bin, dir string
 	reg      *simreg.Registry
 	server   *simreg.Server
-	base     string // of its crate files
-	bundled  bool   // runs are given -bundle
+	base     string // base URL of its crate files
+	bundled  bool   // run with -bundle
 }
 
-// limit is how long a run may take that ends by itself.
+// limit is the longest time for a run that should end by itself.
 const limit = 2 * time.Minute
 
 func (w *world) path(names ...string) string {
@@ -54,10 +54,10 @@ func (w *world) serve(reg *simreg.Registry) (err error) {
 	return reg.WriteIndex(w.path("index"))
 }
 
-// small is a registry of n versions whose crate files are of about size bytes.
+// small returns a registry of n versions with crate files of about size bytes.
 func small(n, size int) *simreg.Registry { return simreg.Generate(n, size, 20260) }
 
-// download is a run of download-crates.
+// download returns a run of download-crates.
 func (w *world) download(args ...string) *exec.Cmd {
 	all := []string{"-index-dir", "index", "-out", "out", "-manifest", "manifest.jsonl", "-crates-base-url", w.base,
 		"-include-yanked", "-listen", "", "-concurrency", "16"}
@@ -73,7 +73,7 @@ func (w *world) command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// code runs a command to its end and returns its exit code, -1 for a signal.
+// code runs a command to its end and returns its exit code, or -1 if a signal ended it.
 func code(cmd *exec.Cmd) (int, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -100,7 +100,7 @@ func succeed(cmd *exec.Cmd) error {
 	return err
 }
 
-// files maps every file below a folder to the checksum of its bytes.
+// files returns the checksums of all files below a folder, by path.
 func files(dir string) (map[string]crate.Checksum, error) {
 	found := map[string]crate.Checksum{}
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
@@ -117,8 +117,7 @@ func files(dir string) (map[string]crate.Checksum, error) {
 	return found, err
 }
 
-// loose wants every crate of the registry that is there as a loose file to be
-// that crate, and returns how many are.
+// loose verifies each loose file against the registry and returns the number of files.
 func (w *world) loose() (n int, err error) {
 	for _, id := range w.reg.IDs() {
 		data, err := os.ReadFile(w.path("out", filepath.FromSlash(id.LoosePath())))
@@ -136,8 +135,8 @@ func (w *world) loose() (n int, err error) {
 	return n, nil
 }
 
-// inBundles returns the crates that can be read from the bundles with any tar
-// and zstd, and that are what the registry published.
+// inBundles returns the crates in the bundles that any tar and zstd can read and that match
+// the registry.
 func (w *world) inBundles() (map[crate.ID]bool, error) {
 	names, err := filepath.Glob(w.path("bundles", "*"+bundle.Ext))
 	if err != nil {
@@ -155,7 +154,7 @@ func (w *world) inBundles() (map[crate.ID]bool, error) {
 		}
 		for e, err := range legacy.Open(f, info.Size()).Members() {
 			if err != nil {
-				break // what came before it counts
+				break // the members before it count
 			}
 			h := sha256.New()
 			if _, err := io.Copy(h, e); err != nil {
@@ -170,7 +169,7 @@ func (w *world) inBundles() (map[crate.ID]bool, error) {
 	return found, nil
 }
 
-// recorded returns the versions that the manifest calls ok.
+// recorded returns the versions that the manifest reports as ok.
 func (w *world) recorded() ([]crate.ID, error) {
 	data, err := os.ReadFile(w.path("manifest.jsonl"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -194,7 +193,7 @@ func (w *world) recorded() ([]crate.ID, error) {
 	return ids, nil
 }
 
-// settled waits until no request is on its way any more.
+// settled waits until no request is in progress.
 func (w *world) settled(ctx context.Context, n int) bool {
 	for w.reg.TotalRequests() < n {
 		select {

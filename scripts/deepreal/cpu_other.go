@@ -6,5 +6,5 @@ import "time"
 
 var start = time.Now()
 
-// now is the time on the wall, where that of the CPU is not to be had.
+// now returns wall time, where CPU time is not available.
 func now() time.Duration { return time.Since(start) }

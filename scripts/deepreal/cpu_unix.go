@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// now is the CPU time that this process has taken: others may use the machine too.
+// now returns the CPU time of this process, which other load on the machine affects least.
 func now() time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// project depends on popular crates of all years; versions names single ones, a line
-// "NAME VERSION..." a crate.
+// project depends on popular crates of all years; versions lists single versions, one line
+// "NAME VERSION..." per crate.
 var (
 	//go:embed project.toml
 	project string
@@ -18,8 +18,8 @@ var (
 	versions string
 )
 
-// fetch has cargo fetch these versions into its home in dir, one after the other, and
-// what the project depends on. What is there already is not asked for again.
+// fetch lets cargo fetch these versions, one after the other, and the dependencies of the
+// project into its home in dir. It does not request again what is there.
 func fetch(dir string, withProject bool) error {
 	home, err := filepath.Abs(dir)
 	if err != nil {
@@ -39,7 +39,7 @@ func fetch(dir string, withProject bool) error {
 		}
 		fields := strings.Fields(line)
 		for _, version := range fields[1:] {
-			if err := cargoInfo(home, fields[0], version); err != nil { // it may be gone
+			if err := cargoInfo(home, fields[0], version); err != nil { // the version may be gone
 				fmt.Fprintf(os.Stderr, "without %s %s: %v\n", fields[0], version, err)
 			}
 		}
@@ -47,8 +47,7 @@ func fetch(dir string, withProject bool) error {
 	return nil
 }
 
-// cargoInfo has cargo say what a version is, for which it fetches its .crate and no
-// other.
+// cargoInfo lets cargo show information about a version, for which it fetches only its .crate.
 func cargoInfo(home, name, version string) error {
 	there, err := filepath.Glob(filepath.Join(home, "registry", "cache", "*", name+"-"+version+".crate"))
 	if err != nil || len(there) > 0 {
@@ -57,7 +56,7 @@ func cargoInfo(home, name, version string) error {
 	return cargo(home, home, "info", "--quiet", name+"@"+version)
 }
 
-// cargoFetch fetches what a project depends on.
+// cargoFetch fetches the dependencies of a project.
 func cargoFetch(home, manifest string) error {
 	dir, err := os.MkdirTemp("", "clonecratesio-deepreal-")
 	if err != nil {
@@ -75,7 +74,7 @@ func cargoFetch(home, manifest string) error {
 	return cargo(home, dir, "fetch", "--quiet")
 }
 
-// cargo runs cargo in a folder, with its home in another.
+// cargo runs cargo in a folder, with its home in another one.
 func cargo(home, dir string, args ...string) error {
 	c := exec.Command("cargo", args...)
 	c.Dir, c.Env = dir, append(os.Environ(), "CARGO_HOME="+home)

@@ -23,13 +23,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A found is a .crate file with the checksum of the index, or its own where no line
-// of the index is here.
+// A found is a .crate file with its checksum in the index, or, if its line is missing, the
+// file's own checksum.
 type found struct {
 	crate.Key
 	file    string
-	inIndex bool   // a line of the index is here
-	year    string // of its publication
+	inIndex bool   // its index line was found
+	year    string // of publication
 }
 
 const unknownYear = "not known"
@@ -56,7 +56,7 @@ func cargoRegistry() string {
 	return filepath.Join(home, "registry")
 }
 
-// find collects the .crate files below dirs, by crate.
+// find returns the .crate files below dirs, grouped by crate.
 func find(dirs []string) ([]group, error) {
 	lines := map[crate.ID]line{}
 	files := map[crate.ID]string{}
@@ -83,7 +83,7 @@ func find(dirs []string) ([]group, error) {
 	return arrange(files, lines)
 }
 
-// A line is what the index says of a version.
+// A line is what the index says about a version.
 type line struct {
 	Name    string `json:"name"`
 	Vers    string `json:"vers"`
@@ -111,7 +111,7 @@ func cachedLines(file string, lines map[crate.ID]line) error {
 	return nil
 }
 
-// arrange makes groups of the files, by name and version.
+// arrange groups the files by name, sorted by version.
 func arrange(files map[crate.ID]string, lines map[crate.ID]line) ([]group, error) {
 	byName := map[string]*group{}
 	for id, file := range files {
@@ -143,7 +143,7 @@ func older(a, b string) int {
 	return v.Compare(w)
 }
 
-// describe finds out what the crate must be and when it was published.
+// describe determines the crate's checksum and year of publication.
 func (c *found) describe(l line) (err error) {
 	data, err := os.ReadFile(c.file)
 	if err != nil {
@@ -163,8 +163,8 @@ func (c *found) describe(l line) (err error) {
 	return nil
 }
 
-// yearOf is the year of the first file in the tar: cargo stored the time of each up
-// to about 2021, and one of 2006 since.
+// yearOf returns the year of the first file in the tar. Until about 2021 cargo stored the real
+// time of each file; since then it stores one of 2006.
 func yearOf(data []byte) string {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {

@@ -1,15 +1,15 @@
-// Deepreal packs real crates into a deep segment, rebuilds every one of them, and
-// prints who compressed them in which year, what they take and how long reading
-// takes. It takes the .crate files that are here already, those that cargo has fetched
-// or a mirror's; where there are none it says so and succeeds. With -fetch, cargo
-// fetches the four hundred of versions.txt first, one after the other. What was
-// rebuilt is compared with the file, and its checksum with the index where cargo has
-// kept the line. With -series it says what versions take by how many come together.
+// Deepreal packs real crates into a deep segment, rebuilds each of them, and prints the
+// encoder of the crates of each year, their packed size and how long reading takes. It uses
+// .crate files on this machine, fetched by cargo or stored by a mirror; without any it says so
+// and succeeds. With -fetch, cargo first fetches the four hundred versions in versions.txt,
+// one after the other. Each rebuilt crate is compared with its file, and its checksum with the
+// index if cargo has kept the line. With -series it prints the size per version by the number
+// of versions packed together.
 //
 //	go run ./scripts/deepreal [DIR...]             # or: make deep-real CRATES=DIR
 //	go run ./scripts/deepreal -fetch DIR [-project] [-least 8]
 //
-// DIR is any directory, a mirror's crates or cargo's registry; without one it is
+// DIR is any folder, such as a mirror's crates or cargo's registry; the default is
 // $CARGO_HOME/registry.
 package main
 
@@ -85,7 +85,7 @@ func run(dirs []string) error {
 	return nil
 }
 
-// pack writes the segment: each crate's versions, oldest first.
+// pack writes the segment, with each crate's versions oldest first.
 func pack(dir string, groups []group, r *report) error {
 	folder, err := durable.Open(dir)
 	if err != nil {
@@ -125,8 +125,7 @@ func packCrate(w *deep.Writer, g group, r *report) error {
 	return nil
 }
 
-// rebuild reads the segment: first single versions, each as if nothing had been read
-// before, then all.
+// rebuild reads the segment: first single versions without any cache, then all of them.
 func rebuild(dir string, groups []group, r *report) error {
 	f, err := os.Open(filepath.Join(dir, segmentName))
 	if err != nil {
@@ -166,7 +165,7 @@ func rebuild(dir string, groups []group, r *report) error {
 	return nil
 }
 
-// compare rebuilds all versions of a pack beside their files.
+// compare rebuilds all versions of a pack and compares them with their files.
 func compare(segment *deep.Reader, d *deep.Directory, files map[string]string, r *report) error {
 	return segment.RebuildAll(context.Background(), d, func(n int, data []byte, err error) error {
 		if err != nil {

@@ -13,10 +13,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deflate"
 )
 
-// A report is what was measured. Times are of the CPU.
+// A report has the measurements. Times are CPU times.
 type report struct {
 	encoders map[string]map[deflate.Encoder]int // by year
-	reasons  map[string]int                     // why versions are kept verbatim
+	reasons  map[string]int                     // why versions are stored verbatim
 
 	versions, equal, inIndex int
 	crates, tars, packs      int64 // bytes
@@ -24,7 +24,7 @@ type report struct {
 	building                 time.Duration
 
 	reads    []time.Duration
-	next     []time.Duration // of the same versions, of a pack that is decoded
+	next     []time.Duration // of the same versions, from a decoded pack
 	readTars int64           // bytes
 }
 
@@ -32,7 +32,7 @@ func newReport() *report {
 	return &report{encoders: map[string]map[deflate.Encoder]int{}, reasons: map[string]int{}}
 }
 
-// packed takes note of a pack.
+// packed records a pack.
 func (r *report) packed(p *deep.Pack, versions []found, took time.Duration) {
 	crates := int64(0)
 	for n, v := range p.Versions {
@@ -56,7 +56,7 @@ func (r *report) packed(p *deep.Pack, versions []found, took time.Duration) {
 	r.building += took
 }
 
-// read reads one version with nothing at hand but the place of its pack.
+// read reads one version, knowing only the place of its pack.
 func (r *report) read(segment *deep.Reader, at deep.Placement, v int) error {
 	began := now()
 	d, err := segment.Directory(at)
@@ -106,7 +106,7 @@ func (r *report) printReads(w io.Writer, what string, reads []time.Duration) {
 		len(reads), what, ms(at(reads, 0.5)), ms(at(reads, 0.95)), ms(at(reads, 1)), total.Seconds()*1e9/float64(r.readTars))
 }
 
-// printYears prints which encoder made how many crates of each year.
+// printYears prints how many crates of each year each encoder made.
 func (r *report) printYears(w io.Writer) {
 	used := map[deflate.Encoder]bool{}
 	for _, encoders := range r.encoders {
@@ -138,7 +138,7 @@ func (r *report) printYears(w io.Writer) {
 	}
 }
 
-// at is the element of a share of all: the least at 0, the median at 0.5.
+// at returns the element at a share of the sorted values: the least at 0, the median at 0.5.
 func at[T int64 | float64 | time.Duration](all []T, share float64) T {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]

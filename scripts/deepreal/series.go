@@ -8,8 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 )
 
-// series packs the newest 1, 2, 4, ... versions of all crates that have as many, and
-// prints what a byte of them takes.
+// series packs the newest 1, 2, 4, ... versions of each crate that has as many, and prints the
+// packed size per byte.
 func series(w io.Writer, groups []group) error {
 	fmt.Fprintln(w, "| versions | crates | by bytes | median crate | quartiles |")
 	fmt.Fprintln(w, "|---|---|---|---|---|")
@@ -36,7 +36,7 @@ func series(w io.Writer, groups []group) error {
 	return nil
 }
 
-// ratioOf is what versions of a crate have, and what their packs take, in bytes.
+// ratioOf returns the size of a crate's versions and of their packs, in bytes.
 func ratioOf(crates []found) (size, packed int64, err error) {
 	for rest := crates; len(rest) > 0; {
 		p, err := deep.Build(context.Background(), sources(rest), deep.Options{Level: *level})

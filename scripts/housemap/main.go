@@ -1,6 +1,6 @@
-// Housemap draws docs/Architecture.svg: the rooms of the house on their floors, and
-// which needs which. Run it from the root of the repository when a test says that
-// the picture is not what the imports say:
+// Housemap draws docs/Architecture.svg: the packages on their floors, and which package
+// imports which. Run it from the root of the repository when a test says that the picture does
+// not match the imports:
 //
 //	go run ./scripts/housemap
 package main

@@ -1,5 +1,5 @@
-// Manpages writes the pages for man of all programs and commands into a folder: a page a
-// command, as clonecratesio-sync.1, from what -help comes from.
+// Manpages writes man pages for all programs and commands to a folder, one page per command,
+// such as clonecratesio-sync.1, from the texts of -help.
 //
 //	go run ./scripts/manpages -version 2.0.0 out/man
 package main
@@ -41,8 +41,8 @@ func main() {
 	}
 }
 
-// write asks a command for help, writes that as a page, and continues with the commands
-// below it that the page names.
+// write writes the help of a command as a page, and then the pages of the commands below it
+// that this page names.
 func write(folder string, edition manual.Edition, command func(*cli.App) *urfave.Command, args ...string) error {
 	var page bytes.Buffer
 	var below []string
@@ -68,8 +68,9 @@ func write(folder string, edition manual.Edition, command func(*cli.App) *urfave
 	return nil
 }
 
-// sourceDate is SOURCE_DATE_EPOCH, the time of the source in seconds since 1970, so that
-// the same source gives the same pages (reproducible-builds.org); now where it is not set.
+// sourceDate returns SOURCE_DATE_EPOCH, the time of the source in seconds since 1970, so that
+// the same source gives the same pages (reproducible-builds.org). If it is not set, sourceDate
+// returns the current time.
 func sourceDate() time.Time {
 	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
 	if err != nil {

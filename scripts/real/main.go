@@ -1,9 +1,8 @@
-// Real mirrors real crates: those that a small Rust project depends on, as the
-// real cargo fetched them. Their .crate files are served from the loopback
-// interface under an index made of the very lines that cargo cached, the real
-// download-crates mirrors them, and every file is compared with the checksum
-// in Cargo.lock. Where there is no cargo, or it reaches no registry, it says so
-// and succeeds.
+// Real mirrors real crates: the dependencies of a small Rust project, as the real cargo
+// fetched them. It serves their .crate files from the loopback interface under an index made
+// of the lines that cargo cached, mirrors them with the real download-crates, and compares
+// every file with the checksum in Cargo.lock. Without cargo, or if cargo reaches no registry,
+// it says so and succeeds.
 //
 //	go run ./scripts/real      # or: make real
 package main
@@ -96,8 +95,8 @@ func show(name string, args ...string) error {
 	return cmd.Run()
 }
 
-// cargoFetch lets cargo fetch the project's dependencies and returns their
-// checksums as Cargo.lock has them.
+// cargoFetch lets cargo fetch the project's dependencies and returns their checksums from
+// Cargo.lock.
 func cargoFetch(dir string) (map[crate.ID]string, error) {
 	src := filepath.Join(dir, "project", "src")
 	if err := os.MkdirAll(src, 0o755); err != nil {
@@ -117,8 +116,8 @@ func cargoFetch(dir string) (map[crate.ID]string, error) {
 	return readLock(filepath.Join(dir, "project", "Cargo.lock"))
 }
 
-// readLock reads name, version and checksum out of Cargo.lock, which cargo
-// writes in that order, one a line.
+// readLock reads names, versions and checksums from Cargo.lock, where cargo writes them in
+// this order, one per line.
 func readLock(file string) (map[crate.ID]string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -141,8 +140,8 @@ func readLock(file string) (map[crate.ID]string, error) {
 	return sums, nil
 }
 
-// arrange lays out the crate files as upstream serves them, and the index lines
-// of those files as an index.
+// arrange lays out the crate files as upstream serves them, and an index with the lines of
+// these files.
 func arrange(registry, served, indexDir string) (n int, err error) {
 	files, err := filepath.Glob(filepath.Join(registry, "cache", "*", "*.crate"))
 	if err != nil {
@@ -175,9 +174,8 @@ func place(from, to string) error {
 	return os.Rename(from, to)
 }
 
-// writeIndexFile turns a file of cargo's index cache, in which versions and
-// lines alternate between zero bytes, into an index file with the lines of the
-// versions that we have.
+// writeIndexFile turns a file of cargo's index cache, in which versions and lines alternate
+// between zero bytes, into an index file with the lines of the versions in have.
 func writeIndexFile(file, indexDir string, have map[crate.ID]bool) error {
 	data, err := os.ReadFile(file)
 	if err != nil {

@@ -1,15 +1,15 @@
-// Simregistry runs the simulated registry of internal/simreg as a process of its
-// own, for tests that are not written in Go. It serves the crates of the demo on
-// the loopback interface, commits their index to a git repository, and prints
-// the base URL of the crate files. Then it obeys a line of standard input at a
-// time and answers each with a line, until the input ends:
+// Simregistry runs the simulated registry of internal/simreg as a separate process, for tests
+// that are not written in Go. It serves the crates of the demo on the loopback interface,
+// commits their index to a git repository, and prints the base URL of the crate files. Then it
+// executes a command per line of standard input and answers each with a line, until the input
+// ends:
 //
 //	publish NAME VERSION          adds a version and commits the index
 //	squash                        forces a commit without parent, as crates.io does
-//	fault NAME VERSION KIND TIMES makes requests go wrong, as internal/simreg calls it;
+//	fault NAME VERSION KIND TIMES makes requests go wrong, in the terms of internal/simreg;
 //	                              "all all" is every crate, a negative number always
-//	heal                          ends that
-//	requests                      says how many crate files were asked for
+//	heal                          ends all faults
+//	requests                      prints how many crate files were requested
 //
 //	go run ./scripts/simregistry index.git
 package main
@@ -61,9 +61,9 @@ func run(ctx context.Context, repository string) error {
 	return input.Err()
 }
 
-// commands are what a line may say, by its first word.
+// commands are the commands of a line, by their first word.
 type commands map[string]struct {
-	words int // behind the first
+	words int // after the first
 	run   func(words []string) (answer string, err error)
 }
 

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Slower runs a program, and takes half as much processor time beside it as it does: what
-// bench-smoke must find in each row that it guards. It is a process of its own that the
+// Slower runs a program and uses half as much processor time as the program does, in addition:
+// bench-smoke must notice this in each row that it guards. It is a separate process, which the
 // benches measure together with the program.
 //
 //	SLOWER_PROGRAM=out/clonecratesio go run ./scripts/slower version
@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// more is what it takes for each second of the program.
+// more is the processor time to use for each second of the program.
 const more = 0.5
 
 func main() {
@@ -46,15 +46,15 @@ func main() {
 	}
 }
 
-// follow hands signals on, and keeps up with what the program takes while it runs, for
-// servers.
+// follow forwards signals and, for servers, keeps up with the program's processor time while
+// it runs.
 func follow(p *os.Process, signals <-chan os.Signal, ended <-chan struct{}) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case s := <-signals:
-			p.Signal(s) //nolint:errcheck // it has ended
+			p.Signal(s) //nolint:errcheck // fails if it has ended
 		case <-tick.C:
 			burn(usedBy(p.Pid))
 		case <-ended:
@@ -63,8 +63,8 @@ func follow(p *os.Process, signals <-chan os.Signal, ended <-chan struct{}) {
 	}
 }
 
-// burn takes processor time until this process has taken its share of what the program did. On
-// a busy machine one thread gets too little for that beside a server that has two.
+// burn uses processor time until this process has used its share of the program's. It uses two
+// threads: on a busy machine, one gets too little time beside a server that has two.
 func burn(program time.Duration) {
 	var wg sync.WaitGroup
 	for range 2 {
@@ -78,7 +78,8 @@ func burn(program time.Duration) {
 	wg.Wait()
 }
 
-// used is what this process or its children that have ended took.
+// used returns the processor time that this process, or its children that have ended, have
+// used.
 func used(who int) time.Duration {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(who, &r); err != nil {
@@ -87,7 +88,8 @@ func used(who int) time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// usedBy is what a process has taken so far, which Linux counts in hundredths of a second.
+// usedBy returns the processor time that a process has used so far, which Linux counts in
+// hundredths of a second.
 func usedBy(pid int) time.Duration {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {

@@ -1,10 +1,10 @@
-// Testtime prints what tests cost in seconds of processor time, the dearest first:
+// Testtime prints the processor time that tests take, in seconds, the most expensive first:
 //
 //	go run ./scripts/testtime [PACKAGE...]         each package, ./... by default
 //	go run ./scripts/testtime -each PACKAGE        each test of one, and each script
 //
-// It counts what a test binary and all programs that it starts and waits for have used,
-// which tells the same on a busy machine; how long a test took does not.
+// It counts the time of a test binary and of all programs that it starts and waits for. Unlike
+// elapsed time, this is about the same on a busy machine.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 	"time"
 )
 
-// results is the environment variable with the file to which a run of a test binary
-// adds its line. The program that "go test -exec" starts is this one.
+// results is the environment variable that names the file to which each run of a test binary
+// adds a line. "go test -exec" runs this program.
 const results = "TESTTIME_RESULTS"
 
 func main() {
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// measure runs a test binary and adds what it took to a file.
+// measure runs a test binary and adds its cost to the results.
 func measure(file string, args []string) error {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -58,7 +58,7 @@ func measure(file string, args []string) error {
 	return errors.Join(runErr, err, f.Close())
 }
 
-// A cost is what something took.
+// A cost is the cost of a test or package.
 type cost struct {
 	name            string
 	processor, wall time.Duration

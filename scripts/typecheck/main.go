@@ -1,11 +1,11 @@
-// Typecheck checks the types of all packages and their tests, as a compiler does, for
-// other systems than this one:
+// Typecheck checks the types of all packages and their tests, as a compiler does, for other
+// systems than this one:
 //
 //	go run ./scripts/typecheck windows/amd64 darwin/arm64
 //
-// "go vet" does so too, but has every dependency compiled and examined for each system,
-// SQLite above all, which takes minutes where nothing is cached. Of a dependency this
-// reads what it declares and skips the bodies of its functions.
+// "go vet" does this, too, but compiles and examines every dependency for each system, above
+// all SQLite, which takes minutes without a cache. This program reads only the declarations of
+// dependencies and skips the bodies of their functions.
 package main
 
 import (
@@ -58,11 +58,11 @@ type pkg struct {
 	Dir        string
 	GoFiles    []string
 	ImportMap  map[string]string
-	DepOnly    bool // it is none of ours
+	DepOnly    bool // not one of our packages
 	Module     struct{ GoVersion string }
 }
 
-// check returns what is wrong with our packages on a system.
+// check returns the type errors in our packages for a system.
 func check(goos, goarch string) (errs []error, err error) {
 	list := exec.Command("go", "list", "-deps", "-test", "-json=ImportPath,Dir,GoFiles,ImportMap,DepOnly,Module", "./...")
 	list.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0")
@@ -73,7 +73,7 @@ func check(goos, goarch string) (errs []error, err error) {
 	}
 	c := &checker{files: token.NewFileSet(), sizes: types.SizesFor("gc", goarch), known: map[string]*types.Package{"unsafe": types.Unsafe}}
 	dec := jsontext.NewDecoder(bufio.NewReader(bytes.NewReader(out)))
-	for { // each after those that it imports
+	for { // each package comes after those that it imports
 		var p pkg
 		if err := json.UnmarshalDecode(dec, &p); errors.Is(err, io.EOF) {
 			return c.errs, nil
@@ -94,7 +94,7 @@ type checker struct {
 }
 
 func (c *checker) check(p *pkg) error {
-	if p.ImportPath == "unsafe" || strings.HasSuffix(p.ImportPath, ".test") { // the main of a test, which is made
+	if p.ImportPath == "unsafe" || strings.HasSuffix(p.ImportPath, ".test") { // the generated main of a test
 		return nil
 	}
 	var files []*ast.File
@@ -117,14 +117,14 @@ func (c *checker) check(p *pkg) error {
 		conf.GoVersion = "go" + p.Module.GoVersion
 	}
 	path, _, _ := strings.Cut(p.ImportPath, " ")
-	c.known[p.ImportPath], _ = conf.Check(path, c.files, files, nil) // Error has its errors
+	c.known[p.ImportPath], _ = conf.Check(path, c.files, files, nil) // conf.Error collects the errors
 	return nil
 }
 
-// importer finds the packages that were checked before.
+// importer returns the packages that were checked before.
 type importer struct {
 	known map[string]*types.Package
-	names map[string]string // by what a file imports, where that is not the name
+	names map[string]string // by import path, where it differs from the name
 }
 
 func (i importer) Import(path string) (*types.Package, error) {

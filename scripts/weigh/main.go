@@ -1,6 +1,5 @@
-// Weigh prints what the program is made of: the parts of its file, and the machine code of
-// its functions by module. What stack traces need of a function (.gopclntab) is nearly as
-// long as its code.
+// Weigh prints what the program consists of: the parts of its file, and the machine code of
+// its functions by module. What stack traces need (.gopclntab) is nearly as large as the code.
 //
 //	go run ./scripts/weigh            # by module
 //	go run ./scripts/weigh -packages
@@ -25,7 +24,7 @@ import (
 	"strings"
 )
 
-// less is what a module must take to have a line of its own.
+// less is the least size of a module that gets its own line, in bytes.
 const less = 100_000
 
 var (
@@ -34,7 +33,7 @@ var (
 	nomethods = flag.Bool("nomethods", false, "as if templates called no methods")
 )
 
-// purposes say what modules are for.
+// purposes are the purposes of modules.
 var purposes = map[string]string{
 	"the standard library":                         "",
 	"github.com/APTlantis/Mirror-Rust-Crates":      "this project",
@@ -88,7 +87,7 @@ func run() (err error) {
 		args = append(args, "-overlay", overlay)
 	}
 	build := exec.Command("go", append(args, *pkg)...)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as a release
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as in a release
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building: %w\n%s", err, out)
 	}
@@ -103,7 +102,7 @@ func run() (err error) {
 	return nil
 }
 
-// printParts prints what is loaded of the file: what a stripped one has.
+// printParts prints the parts of the file that are loaded, which are those of a stripped one.
 func printParts(file string) error {
 	f, err := elf.Open(file)
 	if err != nil {
@@ -141,7 +140,7 @@ func printSizes(sizes map[string]int) {
 	fmt.Printf("| others, each below %.1f | %.2f | %.1f %% | |\n", less/1e6, float64(rest)/1e6, float64(rest)/float64(all)*100)
 }
 
-// weigh returns the bytes of machine code by module.
+// weigh returns the size of the machine code by module, in bytes.
 func weigh(file string) (map[string]int, error) {
 	modules, err := modulesOf(*pkg)
 	if err != nil {
@@ -172,7 +171,7 @@ func weigh(file string) (map[string]int, error) {
 	return sizes, lines.Err()
 }
 
-// modulesOf tells the modules of the packages that pkg needs. Those of the standard
+// modulesOf returns the modules of the packages that pkg needs. Packages of the standard
 // library have none.
 func modulesOf(pkg string) (map[string]string, error) {
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}} {{with .Module}}{{.Path}}{{end}}", pkg).Output()
@@ -187,9 +186,9 @@ func modulesOf(pkg string) (map[string]string, error) {
 	return modules, nil
 }
 
-// packageOf is the package that a symbol belongs to: what is before the first dot behind
-// the last slash, dots before it are escaped. An instance of something generic belongs to
-// what is before its arguments.
+// packageOf returns the package of a symbol: what is before the first dot after the last
+// slash; dots before that are escaped. An instance of a generic function belongs to the
+// package before its type arguments.
 func packageOf(symbol string) string {
 	symbol = strings.TrimPrefix(symbol, "type:.eq.")
 	symbol, _, _ = strings.Cut(symbol, "[")

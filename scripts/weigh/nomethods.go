@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// The call in text/template, and what is compiled in its place.
+// The call in text/template, and its replacement.
 const (
 	callsMethod = "method := ptr.MethodByName(fieldName)"
 	callsNone   = "method := (reflect.Value{})"
 )
 
 // withoutMethods returns an overlay in which templates cannot call methods. Since a template
-// may name any, the linker keeps all exported methods of all types that are ever in an
-// interface: this tells what that costs. The program that comes out cannot make its pages.
+// may call any method, the linker keeps all exported methods of all types that are ever in an
+// interface; this shows how much that costs. The resulting program cannot render its pages.
 func withoutMethods(dir string) (overlay string, err error) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package draw makes the picture of the house from what is written in it: the floors
-// of internal/layers_test.go with their titles, and the imports of every package.
+// Package draw draws the packages of the house, from the floors in internal/layers_test.go
+// with their titles, and from the imports of every package.
 //
-// It reads source files and runs nothing, so that a test can ask within a moment
-// whether the picture is still true.
+// It only parses source files, so that a test can check quickly whether the picture is up to
+// date.
 package draw
 
 import (
@@ -19,7 +19,7 @@ import (
 	"strings"
 )
 
-// File is where the picture is, below the root of the repository.
+// File is the path of the picture in the repository.
 const File = "docs/Architecture.svg"
 
 const (
@@ -27,13 +27,13 @@ const (
 	layers = "internal/layers_test.go"
 )
 
-// A floor has rooms that do not know each other, and a title.
+// A floor has a title, and rooms that do not import each other.
 type floor struct {
 	title string
-	rooms []string // packages, as in "internal/index"; "cmd" is all below it
+	rooms []string // packages, such as "internal/index"; "cmd" is everything below it
 }
 
-// House draws the house whose repository is at root.
+// House returns the picture, in SVG, of the repository at root.
 func House(root string) ([]byte, error) {
 	floors, err := readFloors(filepath.Join(root, filepath.FromSlash(layers)))
 	if err != nil {
@@ -46,8 +46,8 @@ func House(root string) ([]byte, error) {
 	return picture(floors, reduce(needs)), nil
 }
 
-// readFloors finds the variable floors; a comment before the first room of each is
-// its title.
+// readFloors reads the variable floors; a comment before the first room of each floor is its
+// title.
 func readFloors(file string) (floors []floor, err error) {
 	set := token.NewFileSet()
 	f, err := parser.ParseFile(set, file, nil, parser.ParseComments)
@@ -83,7 +83,7 @@ func readFloor(f *ast.File, lit *ast.CompositeLit) (fl floor) {
 	return fl
 }
 
-// readImports returns which rooms each room imports, tests aside.
+// readImports returns which rooms each room imports, not counting tests.
 func readImports(root string, floors []floor) (map[string]map[string]bool, error) {
 	needs := map[string]map[string]bool{}
 	for _, f := range floors {
@@ -125,8 +125,8 @@ func readRoom(root, room string, needs map[string]bool) error {
 	})
 }
 
-// reduce leaves out what a room needs of the rooms that it needs anyway: the arrows
-// that are left tell the rest.
+// reduce omits imports that other imports imply. The remaining arrows still show all
+// dependencies.
 func reduce(needs map[string]map[string]bool) map[string][]string {
 	left := map[string][]string{}
 	for room, of := range needs {
@@ -143,7 +143,7 @@ func reduce(needs map[string]map[string]bool) map[string][]string {
 	return left
 }
 
-// follow adds all that a room needs, and what those need, to found.
+// follow adds to found all rooms that a room needs, directly or indirectly.
 func follow(needs map[string]map[string]bool, room string, found map[string]bool) {
 	for to := range needs[room] {
 		if !found[to] {
@@ -153,7 +153,7 @@ func follow(needs map[string]map[string]bool, room string, found map[string]bool
 	}
 }
 
-// label is the name by which a room is known.
+// label returns the name of a room in the picture.
 func label(room string) string {
 	if dir, name := path.Split(room); dir == "internal/" {
 		return name

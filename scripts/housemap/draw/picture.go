@@ -10,13 +10,13 @@ import (
 // Measures, in pixels.
 const (
 	width     = 1160
-	left      = 232 // where rooms begin, beside the titles
+	left      = 232 // where rooms begin, right of the titles
 	boxHeight = 28
 	boxGap    = 12
 	rowGap    = 10
 	padding   = 12 // of a floor
 	floorGap  = 26
-	letter    = 7.3 // the width of one, at the size of the rooms' names
+	letter    = 7.3 // the width of a letter at the font size of room names
 )
 
 // A box is a room in the picture.
@@ -27,7 +27,7 @@ type box struct {
 
 func (b box) middle() float64 { return b.x + b.wide/2 }
 
-// style suits light and dark pages alike.
+// style works on light and dark pages.
 const style = `<style>
 text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: #1f2328 }
 .title { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #59636e }
@@ -39,7 +39,8 @@ text { fill: #e6edf3 } .title { fill: #9198a1 }
 </style>
 `
 
-// picture draws floors from the top down and a line from each room to what it needs.
+// picture draws floors from the top down, and a line from each room to each room that it
+// needs.
 func picture(floors []floor, needs map[string][]string) []byte {
 	var under, over bytes.Buffer
 	boxes := map[string]box{}
@@ -72,7 +73,7 @@ func picture(floors []floor, needs map[string][]string) []byte {
 	return svg.Bytes()
 }
 
-// order puts rooms below those that need them, as far as they are drawn.
+// order places rooms below those that need them, as far as these are drawn already.
 func order(rooms []string, needs map[string][]string, above map[string]box) []string {
 	weight := map[string]float64{}
 	for _, room := range rooms {
@@ -92,10 +93,10 @@ func order(rooms []string, needs map[string][]string, above map[string]box) []st
 	})
 }
 
-// round makes an order that does not depend on the last bits of a sum.
+// round makes the order independent of the last bits of a sum.
 func round(x float64) int { return int(x + 0.5) }
 
-// arrange puts rooms into rows of about equal width, in the middle.
+// arrange distributes rooms among centered rows of about equal width.
 func arrange(rooms []string, y float64) (rows [][]box) {
 	total := 0.0
 	for _, room := range rooms {
@@ -118,8 +119,7 @@ func arrange(rooms []string, y float64) (rows [][]box) {
 
 func wide(room string) float64 { return float64(len(label(room)))*letter + 22 }
 
-// center moves a row to the middle and spreads it, but not so far that rooms seem
-// to have nothing to do with each other.
+// center centers a row and spreads it, but not so far that the rooms seem unrelated.
 func center(row []box, used, space float64) []box {
 	spread := min(46, (space-used)/float64(len(row)+1))
 	used += spread * float64(len(row)-1)
@@ -129,14 +129,14 @@ func center(row []box, used, space float64) []box {
 	return row
 }
 
-// curve leads from the bottom of a room to the top of another.
+// curve draws a curve from the bottom of one room to the top of another.
 func curve(w *bytes.Buffer, from, to box) {
 	y1, y2 := from.y+boxHeight, to.y
 	bend := (y2 - y1) / 2
 	fmt.Fprintf(w, "<path class=\"need\" d=\"M%.1f %.0fC%.1f %.0f %.1f %.0f %.1f %.0f\"/>\n", from.middle(), y1, from.middle(), y1+bend, to.middle(), y2-bend, to.middle(), y2)
 }
 
-// titleLines writes a title, which has a line break where its comment has one.
+// titleLines writes a title with the line breaks of its comment.
 func titleLines(w *bytes.Buffer, title string, middle float64) {
 	lines := bytes.Split([]byte(title), []byte("\n"))
 	for i, line := range lines {
