@@ -31,7 +31,7 @@ import (
 const defaultCache = 512 << 20
 
 // ErrNone says that git is not installed. It wraps [exec.ErrNotFound].
-var ErrNone = errors.New("there is no git to run; install it (https://git-scm.com)")
+var ErrNone = errors.New("git is not installed: install it from https://git-scm.com")
 
 // A Repository runs git on one git directory, for reading. Its methods may be called
 // concurrently.

@@ -85,14 +85,14 @@ type refusal struct {
 func (e *refusal) Error() string { return e.text }
 
 var (
-	errNoSuch   = &refusal{http.StatusNotFound, "There is nothing here to fetch: git finds this mirror's index at /git/index."}
-	errDumb     = &refusal{http.StatusForbidden, "This git is too old: this mirror speaks git's smart protocol alone."}
-	errPush     = &refusal{http.StatusForbidden, "This mirror is read-only: nothing can be pushed."}
-	errBusy     = &refusal{http.StatusServiceUnavailable, "Others fetch just now. Ask again in a moment."}
+	errNoSuch   = &refusal{http.StatusNotFound, "Not found: fetch this mirror's index from /git/index."}
+	errDumb     = &refusal{http.StatusForbidden, "This git is too old: this mirror speaks only git's smart protocol."}
+	errPush     = &refusal{http.StatusForbidden, "This mirror is read-only: it accepts no pushes."}
+	errBusy     = &refusal{http.StatusServiceUnavailable, "This mirror is busy. Try again in a moment."}
 	errTooLarge = &refusal{http.StatusRequestEntityTooLarge, "The request is too large. Fetch with less history."}
-	errUnclear  = &refusal{http.StatusBadRequest, "This is no request of git's."}
-	errFolder   = &refusal{http.StatusNotFound, "The index of this mirror is a plain folder, which git cannot fetch from."}
-	errNotYet   = &refusal{http.StatusServiceUnavailable, "The registry is being made. Ask again in some minutes."}
+	errUnclear  = &refusal{http.StatusBadRequest, "This is not a valid git request."}
+	errFolder   = &refusal{http.StatusNotFound, "The index of this mirror is a plain folder, from which git cannot fetch."}
+	errNotYet   = &refusal{http.StatusServiceUnavailable, "The registry is not ready yet. Try again in a few minutes."}
 )
 
 // ServeHTTP implements http.Handler.
@@ -133,7 +133,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) repository(name string) (*git.Repository, error) {
 	if name == RegistryName {
 		if h.cfg.Registry == nil {
-			return nil, &refusal{http.StatusNotFound, "This mirror serves no registry for git: its operator can, with serve -git."}
+			return nil, &refusal{http.StatusNotFound, "This mirror serves no registry for git: its operator can enable one with serve -git."}
 		}
 		dir, err := h.cfg.Registry()
 		if errors.Is(err, os.ErrNotExist) {
@@ -260,7 +260,7 @@ func (h *Handler) run(ctx context.Context, name string, p git.Pack) error {
 		return out.begin() // git had no output
 	}
 	if !out.begun {
-		h.cfg.Log.Warn("git refused what a client asked for", "repository", name, "err", err)
+		h.cfg.Log.Warn("git refused a client's request", "repository", name, "err", err)
 		return errUnclear
 	}
 	if out.broken { // the client went away

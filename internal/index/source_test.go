@@ -335,7 +335,7 @@ func TestWithoutGit(t *testing.T) {
 		t.Errorf("log: %s", log.String())
 	}
 	_, err := Open(t.Context(), bare, Options{})
-	if err == nil || !strings.Contains(err.Error(), "install it (https://git-scm.com)") {
+	if err == nil || !strings.Contains(err.Error(), "install it from https://git-scm.com") {
 		t.Errorf("bare repository: %v", err)
 	}
 }
