@@ -199,12 +199,14 @@ type Batch struct {
 	At Revision
 	// Dropped are bytes that are no longer held. Their crates are no longer complete.
 	Dropped []crate.Key
+	// Measure makes the reach of bundles and segments what the rows say. It reads all rows.
+	Measure bool
 }
 
 func (b *Batch) empty() bool {
 	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Segments) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone)+len(b.Missing) == 0 &&
 		b.Revision == nil && len(b.Vanished) == 0 && len(b.Dropped) == 0 &&
-		len(b.Removed) == 0 && len(b.Accepted) == 0
+		len(b.Removed) == 0 && len(b.Accepted) == 0 && !b.Measure
 }
 
 // Totals counts what is held.

@@ -50,6 +50,9 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 			put(ctx, w, "INSERT OR REPLACE INTO source (id, commit_id, commit_time) VALUES (1, ?, ?)",
 				[]Revision{*b.Revision}, func(r *Revision) []any { return []any{r.Commit, r.Time.Unix()} })
 		}
+		if b.Measure && w.err == nil {
+			_, w.err = w.tx.ExecContext(ctx, "UPDATE bundles SET reach = 0; UPDATE segments SET reach = 0;"+reached)
+		}
 		if len(b.Gone) > 0 {
 			c.anyGone.Store(true)
 		}

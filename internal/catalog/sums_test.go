@@ -122,6 +122,30 @@ func TestReaches(t *testing.T) {
 	ends(store.Placement{Bundle: bundle, FrameSize: near.Offset + near.FrameSize}, ofSegment)
 }
 
+// TestMeasure: what was lost from a bundle, and is elsewhere now, no longer counts.
+func TestMeasure(t *testing.T) {
+	c, _ := tempCatalog(t)
+	const segment = "deep-0001.cdeep"
+	far, near := alone("a", "1.0.0", 1, 300), alone("b", "1.0.0", 2, 100)
+	packed := inDeep(version("c", "1.0.0", 3), segment, 7)
+	mustCommit(t, c, Batch{Versions: []Version{far, near, packed}})
+	again := in(far, "bundle-0002.tar.zst", 0)
+	packed.Placement = packed.AsFile()
+	mustCommit(t, c, Batch{Versions: []Version{again, packed}})
+	mustCommit(t, c, Batch{Measure: true})
+	var got []store.Placement
+	for at, err := range c.Reaches(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, at)
+	}
+	want := []store.Placement{{Bundle: near.Bundle, FrameSize: near.Offset + near.FrameSize}, {Bundle: again.Bundle, FrameSize: again.FrameSize}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reaches (-want +got):\n%s", diff)
+	}
+}
+
 // wantSums checks, at the end of each test of a catalog, that its sums agree with its rows,
 // and that no version is beyond the reach of its bundle.
 func wantSums(t testing.TB, path string) {

@@ -31,6 +31,9 @@ type memCatalog struct {
 	taken    map[string]catalog.Taken
 	revision catalog.Revision
 	fail     error // of the next commit
+
+	reaches  []store.Placement
+	measured int // commits that measure
 }
 
 func newMemCatalog() *memCatalog {
@@ -154,7 +157,13 @@ func (c *memCatalog) incomplete(name string) {
 }
 
 func (c *memCatalog) Reaches(context.Context) iter.Seq2[store.Placement, error] {
-	return func(func(store.Placement, error) bool) {}
+	return func(yield func(store.Placement, error) bool) {
+		for _, at := range c.reaches {
+			if !yield(at, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (c *memCatalog) Holdings(ctx context.Context, _ bool) iter.Seq2[catalog.Holding, error] {
@@ -185,6 +194,9 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	defer c.mu.Unlock()
 	if c.fail != nil {
 		return c.fail
+	}
+	if b.Measure {
+		c.measured++
 	}
 	for _, v := range b.Versions {
 		c.put(v)

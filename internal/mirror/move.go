@@ -18,6 +18,9 @@ import (
 // finish completes a successful run: it finishes the last bundle and removes the loose
 // files whose crates are in bundles now.
 func (r *run) finish(ctx context.Context) error {
+	if err := r.measure(ctx); err != nil {
+		return err
+	}
 	f, ok := r.cfg.Store.(store.Finisher)
 	if !ok {
 		return r.completeDrop(ctx)
@@ -37,6 +40,16 @@ func (r *run) finish(ctx context.Context) error {
 		return r.completeDrop(ctx)
 	}
 	return r.dropLoose(ctx)
+}
+
+// measure computes again how far bundles reach, once a run has replaced what was in one that
+// is missing or short: otherwise each later plan would look for the rows that it lacks.
+func (r *run) measure(ctx context.Context) error {
+	total := r.cfg.Progress.plan.Load()
+	if !total.Short || total.Fetch+total.Check == 0 {
+		return nil
+	}
+	return r.cfg.Catalog.Commit(ctx, catalog.Batch{Measure: true})
 }
 
 // dropped is the number of loose files that are removed at a time.

@@ -1,6 +1,10 @@
 package mirror
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
 
 // A loose file that someone removed beside its bundle is stored again, and stays: what makes
 // removals of a killed run durable must not remove what this run has stored.
@@ -21,5 +25,25 @@ func TestRemovedLooseFileComesBackBesideItsBundle(t *testing.T) {
 	}
 	if err := w.checkWhole(w.disk, w.catalog.held()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A run that replaces what was in a lost bundle measures the others again, and the next one,
+// which has nothing to do, does not.
+func TestLostBundleIsMeasuredOnce(t *testing.T) {
+	w := newWorld(t, parse(small))
+	news := func(c *Config) { c.NewsOnly = true }
+	w.mustRun(news)
+	w.catalog.reaches = []store.Placement{{Bundle: "bundle-0007.tar.zst", FrameSize: 1}}
+	if w.mustRun(news); w.catalog.measured != 0 {
+		t.Errorf("measured %d times although nothing was replaced", w.catalog.measured)
+	}
+	if err := w.disk.Remove(foo1.LoosePath()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if w.mustRun(news); w.catalog.measured != 1 {
+			t.Errorf("measured %d times, want once", w.catalog.measured)
+		}
 	}
 }

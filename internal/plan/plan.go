@@ -140,6 +140,7 @@ type Totals struct {
 	Republished int64
 	Bad         int64 // entries of the index that cannot be used
 	Violated    int64 // of those: entries with contradicting checksums
+	Short       bool  // a bundle or segment ends before the last version that ever was in it
 
 	Problems []error // the first problems of those, at most maxProblems
 

@@ -75,8 +75,12 @@ func (p *planner) sums(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	for end, err := range p.catalog.Reaches(ctx) {
-		if err != nil || !p.listing.Holds(crate.ID{}, end, 0) {
+		if err != nil {
 			return false, err
+		}
+		if !p.listing.Holds(crate.ID{}, end, 0) {
+			p.totals.Short = true
+			return false, nil
 		}
 	}
 	return true, nil
