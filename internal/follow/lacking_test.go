@@ -15,14 +15,16 @@ func TestLackingSaysItOnce(t *testing.T) {
 	for _, tt := range []struct {
 		whole, part error
 		want        string
+		gone        bool // upstream refused what was missing
 	}{
-		{before, now, "incomplete: 2 of 321"},
-		{before, nil, "incomplete: 1 of 321"},
-		{nil, now, "incomplete: 2 of 321"},
-		{damage, now, "damaged\nincomplete: 2 of 321"},
-		{before, damage, "incomplete: 1 of 321\ndamaged"},
+		{before, now, "incomplete: 2 of 321", false},
+		{before, nil, "incomplete: 1 of 321", false},
+		{nil, now, "incomplete: 2 of 321", false},
+		{damage, now, "damaged\nincomplete: 2 of 321", false},
+		{before, damage, "incomplete: 1 of 321\ndamaged", false},
+		{before, now, "incomplete: 1 of 321\nincomplete: 2 of 321", true},
 	} {
-		b := &baseline{whole: tt.whole, part: tt.part}
+		b := &baseline{whole: tt.whole, part: tt.part, gone: tt.gone}
 		if got := b.lacking(); got == nil || got.Error() != tt.want {
 			t.Errorf("%v, then %v: %v, want %s", tt.whole, tt.part, got, tt.want)
 		}

@@ -25,6 +25,7 @@ type baseline struct {
 	whole  error     // what that check found missing
 	part   error     // what the last run since then found missing
 	total  int64     // versions in that check
+	gone   bool      // upstream refused some of them: rounds since then do not retry those
 }
 
 // relist is how long a follower trusts that files are where it stored them. Then it lists the
@@ -32,9 +33,10 @@ type baseline struct {
 const relist = 24 * time.Hour
 
 // lacking returns the verdict on what is missing, as far as is known. If both runs found
-// versions missing, the last one has retried those of the first, so its result counts.
+// versions missing, the last one has retried those of the first, so its result counts, unless
+// upstream refused some of those.
 func (b *baseline) lacking() error {
-	if b.part != nil && onlyIncomplete(b.whole) && onlyIncomplete(b.part) {
+	if b.part != nil && !b.gone && onlyIncomplete(b.whole) && onlyIncomplete(b.part) {
 		return b.part
 	}
 	return errors.Join(b.whole, b.part)
@@ -148,7 +150,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 	source, err := f.source(ctx, ix)
 	return &work{source, ix, func(sum *mirror.Summary) {
 		f.held = sum.OK()
-		f.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: begun, whole: lacking(sum, f.cfg.AllowMissing, 0), total: sum.Total()}
+		f.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: begun, whole: lacking(sum, f.cfg.AllowMissing, 0), total: sum.Total(), gone: sum.Gone > 0}
 	}}, err
 }
 
