@@ -322,7 +322,7 @@ func TestB31PartialUpstream(t *testing.T) {
 	}
 	for range 2 {
 		code, said = w.download("wrong", "-crates-base-url", w.server.BaseURL+"/typo", "-allow-missing")
-		if code != 3 || !strings.Contains(said, "upstream has none of the 200 versions") {
+		if code != 3 || !strings.Contains(said, "upstream has none of the 200 requested versions") {
 			t.Errorf("nothing there: exit %d:\n%.2000s", code, said)
 		}
 	}

@@ -67,13 +67,16 @@ func TestVersityExamined(t *testing.T) {
 	}
 }
 
-// A real server that loses updates is detected.
+// A real server that loses updates is detected. It does not lose one in every examination
+// (in about nine of ten), so there are several.
 func TestTornVersityIsRefused(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	b := open(t, buckettest.StartTornVersity(t).Address("p"))
-	for f := range bucket.Examine(t.Context(), b) {
-		if f.Check == "reads" && errors.As(f.Err, new(*bucket.BrokenError)) {
-			return
+	for range 6 {
+		for f := range bucket.Examine(t.Context(), b) {
+			if f.Check == "reads" && errors.As(f.Err, new(*bucket.BrokenError)) {
+				return
+			}
 		}
 	}
 	t.Error("a server that loses updates is believed")
