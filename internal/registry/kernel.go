@@ -50,8 +50,16 @@ func tellIdle(c net.Conn, state http.ConnState) {
 
 // isPlain reports whether package plainget may answer requests for a path.
 func isPlain(path string) bool {
-	return strings.HasPrefix(path, "/index/") ||
-		strings.HasPrefix(path, "/crates/") && (strings.HasSuffix(path, crate.Ext) || strings.HasSuffix(path, "/download"))
+	rest, ok := strings.CutPrefix(path, "/crates/")
+	if !ok {
+		return strings.HasPrefix(path, "/index/")
+	}
+	if strings.HasSuffix(rest, "/download") {
+		return true
+	}
+	_, file, _ := strings.Cut(rest, "/")
+	isPage := !strings.Contains(file, "/") && file != "" && '0' <= file[0] && file[0] <= '9' // of a version: 1.0.0-a.crate
+	return strings.HasSuffix(file, crate.Ext) && !isPage
 }
 
 // connOf returns the connection of a request, or nil if bytes must be copied to it.

@@ -27,6 +27,7 @@ func TestPlainRequests(t *testing.T) {
 		"/crates/foo/none-1.0.0.crate":   1,
 		"/api/v1/crates/foo":             0,
 		"/crates/foo":                    0,
+		"/crates/foo/1.0.0-a.crate":      0, // a page, which has no Content-Length
 		"/index/3/f/foo?query":           0,
 		"/crates/foo/1%2E0.0/download":   0,
 		"/snapshot/2026-01-01/3/f/foo":   0,
