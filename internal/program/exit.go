@@ -34,7 +34,7 @@ const (
 	ExitOK         = 0
 	ExitFailure    = 1
 	ExitUsage      = 2
-	ExitIncomplete = 3
+	ExitIncomplete = verdict.ExitIncomplete
 	ExitIntegrity  = 4
 	ExitNoMirror   = 10
 	ExitLocked     = 11

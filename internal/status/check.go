@@ -22,15 +22,11 @@ func (s *Mirror) Check(maxAge time.Duration, now time.Time) error {
 	if s.Missing > 0 {
 		errs = append(errs, verdict.Incompletef("%s missing: clonecratesio status -missing lists them", human.Plural(s.Missing, "version")))
 	}
-	if r := s.Run; s.Gone > 0 && r != nil && r.ExitCode == incomplete {
+	if r := s.Run; s.Gone > 0 && r != nil && r.ExitCode == verdict.ExitIncomplete { // as the rounds count it
 		errs = append(errs, verdict.Incompletef("%s refused by upstream make rounds incomplete: clonecratesio status -gone lists them, sync -allow-missing accepts them", human.Plural(s.Gone, "version")))
 	}
 	return errors.Join(append(errs, s.checkRounds(maxAge, now))...)
 }
-
-// incomplete is the exit code of a round that lacks something. What upstream refuses counts,
-// unless the sync allows it: Check agrees with the rounds.
-const incomplete = 3
 
 func (s *Mirror) checkRounds(maxAge time.Duration, now time.Time) error {
 	r := s.Run

@@ -8,6 +8,10 @@ import (
 	"fmt"
 )
 
+// ExitIncomplete is the exit code of a job that ends with an *IncompleteError, and with nothing
+// worse.
+const ExitIncomplete = 3
+
 // An IncompleteError says that something is missing, and is listed. Nothing is lost.
 type IncompleteError struct{ Text string }
 
